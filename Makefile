@@ -1,0 +1,114 @@
+# Makefile - builds, tests, installs and runs poold. `make help` lists the targets.
+#
+# Out of tree: every object lies in build/ (or build/asan/, build/ubsan/, ... of a variant).
+# CC CFLAGS CPPFLAGS LDFLAGS PREFIX DESTDIR V=1 are the caller's; CI=true makes warnings errors.
+
+PREFIX     ?= /usr/local
+SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+LIBEXECDIR ?= $(PREFIX)/libexec/poold
+SBINDIR    ?= $(PREFIX)/sbin
+BINDIR     ?= $(PREFIX)/bin
+MANDIR     ?= $(PREFIX)/share/man
+SHAREDIR   ?= $(PREFIX)/share/poold
+VERSION    := 0.1.0
+SEEDS      ?= 200
+
+B := build$(addprefix /,$(VARIANT))
+Q := $(if $(V),,@)
+
+# --- flags -------------------------------------------------------------------------------------
+CFLAGS ?= -O2 -g
+WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
+          -Wmissing-prototypes -Wvla -Wcast-qual -Wswitch-enum -Wformat=2 -Wnull-dereference -Wundef \
+          -Wwrite-strings -Wpointer-arith $(if $(filter true,$(CI)),-Werror)
+# What the compiler at hand does not take is left out (clang has no zero-call-used-regs, ...).
+try     = $(foreach f,$(1),$(shell $(CC) -Werror $(f) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(f)))
+HARDEN := $(call try,-fstack-clash-protection -fcf-protection=full -ftrivial-auto-var-init=zero \
+          -fzero-call-used-regs=used-gpr -fno-delete-null-pointer-checks) \
+          -fno-strict-overflow -fno-strict-aliasing
+FORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fPIE
+LINKHARD := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
+ifneq ($(SANITIZE),)
+FORTIFY := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer -fPIE
+HARDEN  :=
+LINKHARD := -pie -fsanitize=$(SANITIZE)
+endif
+BASE_CFLAGS := -std=gnu11 -I. -D_GNU_SOURCE -DPOOLD_VERSION='"$(VERSION)"' \
+               -DPOOLD_LIBEXECDIR='"$(LIBEXECDIR)"' -DPOOLD_SYSCONFDIR='"$(SYSCONFDIR)"' \
+               -MMD -MP $(WARN) $(HARDEN)
+ALL_CFLAGS = $(BASE_CFLAGS) $(FORTIFY) $(CPPFLAGS) $(CFLAGS)
+# poold-exec has no libc and no start-up code: nothing that needs either.
+EXEC_CFLAGS = $(BASE_CFLAGS) -ffreestanding -fno-stack-protector -fno-builtin -fno-pie -U_FORTIFY_SOURCE \
+              -fno-asynchronous-unwind-tables -fcf-protection=none $(CPPFLAGS) -O2 -g
+EXEC_LDFLAGS := -nostdlib -nostartfiles -static -no-pie -Wl,-z,noexecstack -Wl,--build-id=none
+
+# --- what is made of what ----------------------------------------------------------------------
+obj = $(patsubst %.c,$(B)/o/%.o,$(1))
+COMMON  := $(wildcard common/*.c)
+CORE    := $(wildcard supervisor/core/*.c)
+LOAD    := $(wildcard supervisor/load/*.c)
+ENGINE  := $(wildcard supervisor/engine/*.c)
+KEEPER  := $(wildcard supervisor/keeper/*.c)
+EXECH   := $(wildcard supervisor/exec/*.c)
+CTL     := $(wildcard supervisor/ctl/*.c)
+SHARED  := $(wildcard supervisor/*.c)
+SIM     := $(wildcard test/sim/*.c)
+UNIT    := $(wildcard test/unit/test_*.c)
+FIXTURE := $(wildcard test/system/fixture/*.c)
+BENCH   := $(wildcard test/bench/*.c)
+
+# Everything but main() of the engine: what unit tests link.
+LIBRARY := $(filter-out %/main.c,$(COMMON) $(CORE) $(LOAD) $(ENGINE) $(SHARED))
+
+PROGRAMS := $(B)/poold $(B)/poold-exec $(B)/poold-engine $(B)/poolctl
+TESTS    := $(patsubst test/unit/%.c,$(B)/test/%,$(UNIT))
+FIXTURES := $(patsubst test/system/fixture/%.c,$(B)/test/%,$(FIXTURE))
+BENCHES  := $(patsubst test/bench/%.c,$(B)/test/%,$(BENCH))
+
+all: $(PROGRAMS) ## build every program into build/
+
+$(B)/poold-engine: $(call obj,$(COMMON) $(CORE) $(LOAD) $(ENGINE) $(SHARED))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -luv -ljansson
+$(B)/poold: $(call obj,$(KEEPER) $(SHARED))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^
+$(B)/poold-exec: $(call obj,$(EXECH))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(EXEC_LDFLAGS) -o $@ $^
+$(B)/poolctl: $(call obj,$(CTL) $(COMMON))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -ljansson
+$(B)/poold-sim: $(call obj,$(SIM) $(CORE) common/prng.c)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^
+$(B)/library.a: $(call obj,$(LIBRARY))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+$(TESTS): $(B)/test/%: $(B)/o/test/unit/%.o $(B)/library.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -lcmocka -luv -ljansson
+$(FIXTURES): $(B)/test/%: $(B)/o/test/system/fixture/%.o
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -pthread
+$(BENCHES): $(B)/test/%: $(B)/o/test/bench/%.o
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -pthread
+
+# The core's objects are compiled with its list of poisoned names in front.
+$(B)/o/supervisor/core/%.o: supervisor/core/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -include supervisor/core/pure.h -c -o $@ $<
+$(B)/o/supervisor/exec/%.o: supervisor/exec/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(EXEC_CFLAGS) -c -o $@ $<
+$(B)/o/%.o: %.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+say = $(if $(V),,@printf '  %-4s %s\n' '$(1)' '$(2)')
+
+-include $(shell find $(B)/o -name '*.d' 2>/dev/null)
+
+.PHONY: all
+.DELETE_ON_ERROR:

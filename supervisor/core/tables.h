@@ -1,0 +1,92 @@
+/* tables.h - the lists that the core and everyone who talks to it share; each exists once.
+ *
+ * Enum, name function, simulator weights and coverage matrix are made from these. */
+#ifndef POOLD_CORE_TABLES_H
+#define POOLD_CORE_TABLES_H
+
+/* clang-format off */
+
+/* Everything the world can tell the core.      fields of struct event that count beside `now` */
+#define CORE_EVENTS(X)                                                                         \
+    X(TICK)          /* time has come            -                                         */ \
+    X(POOL_ADD)      /* a pool exists            worker.pool, settings                      */ \
+    X(POOL_START)    /* wanted up                worker.pool, by_operator                   */ \
+    X(POOL_STOP)     /* wanted down              worker.pool                                */ \
+    X(POOL_RECYCLE)  /* replace every worker     worker.pool, cause                         */ \
+    X(SHUTDOWN)      /* all down; twice: hurry   -                                          */ \
+    X(BOUND)         /* pool's sockets are held  worker.pool                                */ \
+    X(BIND_FAILED)   /* they are not             worker.pool, error                         */ \
+    X(SPAWNED)       /* a process exists         worker                                     */ \
+    X(SPAWN_FAILED)  /* none could be made       worker, step, error                        */ \
+    X(EXECUTED)      /* it runs its program      worker                                     */ \
+    X(EXEC_FAILED)   /* it never will            worker, step, error                        */ \
+    X(READY)         /* it said READY=1          worker                                     */ \
+    X(STOPPING)      /* it said STOPPING=1       worker                                     */ \
+    X(DRAIN_UNSENT)  /* DRAIN=1 cannot reach it  worker                                     */ \
+    X(UNTRUSTED)     /* it broke the protocol    worker                                     */ \
+    X(COMMAND_DONE)  /* the ready command ended  worker, status (EXIT_UNKNOWN: not started) */ \
+    X(EXITED)        /* the process is dead      worker, status                             */ \
+    X(LISTED)        /* resume: the keeper has it  worker                                   */ \
+    X(POOL_RESUME)   /* resume: LIST is complete   worker.pool                              */
+
+/* Everything the core can ask of the world.    fields of struct action that count */
+#define CORE_ACTIONS(X)                                                                        \
+    X(BIND)          /* answer: BOUND or BIND_FAILED           worker.pool                  */ \
+    X(SPAWN)         /* answer: SPAWNED or SPAWN_FAILED ...    worker, cause                */ \
+    X(COMMAND)       /* run the ready command; COMMAND_DONE    worker                       */ \
+    X(DRAIN)         /* send DRAIN=1, else DRAIN_UNSENT        worker, limit_ms (deadline)  */ \
+    X(SIGNAL)        /* stop_signal to the pid, CONT to group  worker                       */ \
+    X(KILL)          /* KILL to the process group              worker                       */ \
+    X(RELEASE)       /* forget the dead process                worker                       */ \
+    X(EVENT)         /* tell operators                         event and what it lists      */ \
+    X(POOL_CHANGED)  /* state, reason or intent of a pool      worker.pool                  */ \
+    X(ROLL_ENDED)    /* a recycle of a pool ended              worker.pool, cause, count (replaced), \
+                                                               limit (not replaced), outcome */ \
+    X(LEAVE)         /* after SHUTDOWN: nothing is left        -                            */
+
+/* Why a worker was started, or is replaced or stopped. The names are what users read. */
+#define CAUSES(X)                                             \
+    X(NONE,           "none")                                 \
+    X(START,          "start")          /* the pool started */ \
+    X(REPLACEMENT,    "replacement")    /* a worker died    */ \
+    X(ON_DEMAND,      "on-demand")      /* an operator's recycle (1079) */ \
+    X(UNHEALTHY,      "unhealthy")      /* sick, or broke the protocol (1078) */ \
+    X(STOP,           "stop")           /* an operator's stop */ \
+    X(SHUTDOWN,       "shutdown")                             \
+    X(SURPLUS,        "surplus")        /* more workers than wanted */
+
+/* States of a pool; the essay is in pool.h.  name users read */
+#define POOL_STATES(X)         \
+    X(STOPPED,  "stopped")     \
+    X(STARTING, "starting")    \
+    X(STARTED,  "started")     \
+    X(STOPPING, "stopping")    \
+    X(DISABLED, "disabled")
+
+/* Why a pool is in its state. */
+#define POOL_REASONS(X)                            \
+    X(NONE,        "")                             \
+    X(NEVER,       "not started yet")              \
+    X(OPERATOR,    "stopped by an operator")       \
+    X(SHUTDOWN,    "the supervisor is stopping")   \
+    X(BIND_FAILED, "a listening socket could not be bound") \
+    X(RAPID_FAIL,  "too many failures (rapid-fail protection)")
+
+/* States of a worker; the essay is in worker.h.  name users read */
+#define WORKER_STATES(X)       \
+    X(FREE,     "free")        \
+    X(SPAWNING, "starting")    \
+    X(STARTING, "starting")    \
+    X(READY,    "ready")       \
+    X(DRAINING, "draining")    \
+    X(LEAVING,  "draining")    \
+    X(KILLING,  "draining")
+
+/* How a roll (the recycle of a pool) ended. */
+#define ROLL_OUTCOMES(X)                                          \
+    X(DONE,      "done")                                          \
+    X(FAILED,    "failed")    /* a successor did not become ready */ \
+    X(CANCELLED, "cancelled") /* stop, shutdown or rapid-fail protection won */
+
+/* clang-format on */
+#endif

@@ -1,0 +1,101 @@
+/* record.h - the compiled configuration: what the loader writes into a sealed memfd, and keeper,
+ * poold-exec and engine read. Fixed records, then text; offsets are bytes from the start of the
+ * text area, every string ends with NUL. Nothing in it needs parsing, and no name needs resolving.
+ *
+ * A reader calls record_open once: after that every offset and index inside is known to be in
+ * range, and nothing can change (the memfd is sealed). */
+#ifndef POOLD_RECORD_H
+#define POOLD_RECORD_H
+
+#include "common/base.h"
+#include "supervisor/core/settings.h"
+
+#define RECORD_MAGIC   "poold.cf"
+#define RECORD_VERSION 1u
+#define SOCKETS_A_POOL_MAX 64u
+
+struct record_header {
+    char magic[8];
+    uint32_t version;
+    uint32_t pools;       /* records of struct record_pool, right after this header */
+    uint32_t sockets;     /* records of struct record_socket, after the pools */
+    uint32_t errors;      /* how many errors; when not 0 there are no pools and the text area
+                             starts with all of them, a line each, as one string */
+    uint32_t warnings;    /* lines of the string at warning_text */
+    uint32_t warning_text;
+    uint64_t text_size;   /* bytes of the text area, after the sockets */
+    uint64_t serial;      /* of this configuration: its content hash */
+    uint32_t engine_uid, engine_gid; /* what the engine is to run as */
+    uint32_t engine_user; /* text: the name */
+    uint32_t starts_max;  /* limits.starts: 2 x the CPUs that poold may use */
+    uint32_t source;      /* text: the path of the main file */
+    uint32_t reserved;
+};
+
+/* argc (or envc) strings that follow each other in the text area. */
+struct record_strings {
+    uint32_t at;
+    uint32_t count;
+    uint32_t bytes; /* of all of them with their NULs */
+};
+
+enum handoff { HANDOFF_LISTEN_FDS, HANDOFF_FD, HANDOFF_NONE, HANDOFF_COUNT };
+
+struct record_pool {
+    uint32_t name;    /* text */
+    uint32_t program; /* text: absolute path that argv[0] was resolved to */
+    uint32_t directory;
+    struct record_strings argv;
+    struct record_strings env;      /* complete but for what poold-exec adds (LISTEN_*, NOTIFY_SOCKET,
+                                       POOLD_*); "KEY=value" each */
+    struct record_strings ready;    /* argv of the ready command; count 0: none. ready.at's first
+                                       string is an absolute path */
+    uint32_t uid, gid;
+    uint32_t groups, group_count;   /* text offset (multiple of 4) of uint32_t gids */
+    uint32_t user;                  /* text: name, for messages */
+    uint32_t socket_first, socket_count; /* of this pool's socket records */
+    uint32_t umask;
+    uint8_t handoff;                /* enum handoff */
+    uint8_t stop_signal;
+    uint8_t drop_privileges;        /* bool: take uid, gid and groups (poold runs as root) */
+    uint8_t no_new_privs;           /* bool */
+    struct pool_settings settings;
+};
+
+struct record_socket {
+    uint32_t pool;
+    uint32_t name;    /* text: for LISTEN_FDNAMES */
+    uint32_t address; /* text: as the file says it, for messages and FDNAMES */
+    uint32_t backlog;
+    uint16_t family;  /* AF_INET, AF_INET6, AF_UNIX */
+    uint16_t length;  /* of the socket address */
+    uint8_t dual;     /* bool, AF_INET6: accept IPv4 too; IPv4 alone where there is no IPv6 */
+    uint8_t reserved[3];
+    uint32_t mode;    /* AF_UNIX: of the path */
+    uint32_t uid, gid; /* AF_UNIX: owner of the path */
+    uint8_t sockaddr[112]; /* struct sockaddr_in, _in6 or _un */
+};
+
+/* A mapped and checked configuration. */
+struct record {
+    const struct record_header *header;
+    const struct record_pool *pools;
+    const struct record_socket *sockets;
+    const char *text;
+    size_t size;
+};
+
+/* Checks size bytes at map: magic, version, every index, offset and string end. Returns 0, -EPROTO
+ * for another version (both numbers are in map and RECORD_VERSION), -EINVAL for anything else.
+ * Borrows map until the last use of out. Allocates nothing; makes no system call. */
+int record_open(struct record *out, const void *map, size_t size);
+
+/* A string of the text area. Borrowed from the map. */
+static inline const char *
+record_text(const struct record *record, uint32_t at)
+{
+    assert(at < record->header->text_size);
+    return record->text + at;
+}
+
+#endif
