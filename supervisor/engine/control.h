@@ -1,0 +1,21 @@
+/* control.h - the control socket: JSON-RPC 2.0, one message a line (design: control). */
+#ifndef POOLD_ENGINE_CONTROL_H
+#define POOLD_ENGINE_CONTROL_H
+
+#include "supervisor/engine/shell.h"
+
+struct control;
+
+/* Serves the listening socket fd (control takes it and closes it in destroy). */
+int control_create(struct control **out, struct shell *, int fd, struct err *err);
+void control_destroy(struct control **);
+
+/* The shell tells what answers of waiting calls depend on. Cost: the calls waiting for that pool. */
+void control_pool_changed(struct control *, uint32_t pool);
+void control_roll_ended(struct control *, const struct action *);
+
+/* Time-outs of waiting calls and of slow requests. MSEC_NEVER: none. */
+msec control_deadline(const struct control *);
+void control_tick(struct control *, msec now);
+
+#endif

@@ -1,0 +1,247 @@
+/* io.c - the engine's loop: the only file that includes uv.h.
+ *
+ * What is used of libuv, and why no more, is measured in the design notes: uv_poll, one timer, one
+ * check and one idle handle. libuv runs timers before it polls, so the timer only notes that time has
+ * come and starts the idle handle, which makes the poll return at once; what is decided about time is
+ * decided in the check phase, when pending input has been seen. */
+#include "supervisor/engine/io.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <uv.h>
+
+struct io_watch {
+    uv_poll_t poll;
+    struct io *io;
+    io_watch_fn *fn;
+    void *ctx;
+    struct io_watch *next; /* in io.fired[order] */
+    enum io_order order;
+    unsigned fired;  /* events since the last dispatch; not 0: in the fired list */
+    unsigned wanted; /* events that the kernel is asked for */
+    bool closed;
+};
+
+struct io {
+    uv_loop_t loop;
+    uv_timer_t timer;
+    uv_check_t check;
+    uv_idle_t idle;
+    io_turn_fn *turn;
+    void *ctx;
+    struct io_watch *fired[IO_ORDER_COUNT], **fired_end[IO_ORDER_COUNT];
+    uint32_t watches; /* open */
+    msec wake_at;
+};
+
+msec
+io_now(void)
+{
+    struct timespec ts;
+    int r = clock_gettime(CLOCK_MONOTONIC, &ts);
+    assert(r == 0);
+    return (msec)ts.tv_sec * 1000 + (msec)ts.tv_nsec / 1000000;
+}
+
+static void
+io_on_idle(uv_idle_t *idle)
+{
+    (void)idle; /* its being active is all that is wanted */
+}
+
+static void
+io_on_timer(uv_timer_t *timer)
+{
+    struct io *io = timer->data;
+    io->wake_at = MSEC_NEVER;
+    int r = uv_idle_start(&io->idle, io_on_idle);
+    assert(r == 0);
+}
+
+static void
+io_dispatch(struct io *io, enum io_order order)
+{
+    struct io_watch *watch = io->fired[order];
+    io->fired[order] = NULL;
+    io->fired_end[order] = &io->fired[order];
+    while (watch != NULL) {
+        struct io_watch *next = watch->next;
+        unsigned events = watch->fired & watch->wanted;
+        watch->fired = 0;
+        if (!watch->closed && events != 0)
+            watch->fn(watch->ctx, events);
+        watch = next;
+    }
+}
+
+static void
+io_on_check(uv_check_t *check)
+{
+    struct io *io = check->data;
+    uv_idle_stop(&io->idle);
+    for (enum io_order order = 0; order < IO_ORDER_COUNT; order++)
+        io_dispatch(io, order);
+    io->turn(io->ctx);
+}
+
+static void
+io_on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct io_watch *watch = poll->data;
+    unsigned seen = 0;
+    if (status < 0 || (events & UV_READABLE))
+        seen |= IO_READ;
+    if (events & UV_WRITABLE)
+        seen |= IO_WRITE;
+    if (status < 0) {
+        /* An error wakes whoever waits: the next read or write will say what it is. libuv has
+         * stopped the handle; it is asked for again, so that a watch stays level-triggered. */
+        unsigned wanted = watch->wanted;
+        watch->wanted = 0;
+        io_watch_want(watch, wanted);
+        seen |= wanted;
+    }
+    if (watch->fired == 0 && seen != 0) {
+        watch->next = NULL;
+        *watch->io->fired_end[watch->order] = watch;
+        watch->io->fired_end[watch->order] = &watch->next;
+    }
+    watch->fired |= seen;
+}
+
+int
+io_create(struct io **out, io_turn_fn *turn, void *ctx, struct err *err)
+{
+    assert(turn != NULL);
+    struct io *io = calloc(1, sizeof *io);
+    if (io == NULL)
+        return err_set(err, -ENOMEM, "out of memory for the event loop");
+    int r = uv_loop_init(&io->loop);
+    if (r != 0) {
+        free(io);
+        return err_errno(err, r, "the event loop cannot be made");
+    }
+    io->turn = turn;
+    io->ctx = ctx;
+    io->wake_at = MSEC_NEVER;
+    for (size_t i = 0; i < IO_ORDER_COUNT; i++)
+        io->fired_end[i] = &io->fired[i];
+    uv_timer_init(&io->loop, &io->timer);
+    uv_check_init(&io->loop, &io->check);
+    uv_idle_init(&io->loop, &io->idle);
+    io->timer.data = io->check.data = io->idle.data = io;
+    r = uv_check_start(&io->check, io_on_check);
+    assert(r == 0);
+    *out = io;
+    return 0;
+}
+
+void
+io_destroy(struct io **at)
+{
+    struct io *io = *at;
+    if (io == NULL)
+        return;
+    assert(io->watches == 0);
+    uv_check_stop(&io->check);
+    uv_close((uv_handle_t *)&io->timer, NULL);
+    uv_close((uv_handle_t *)&io->check, NULL);
+    uv_close((uv_handle_t *)&io->idle, NULL);
+    uv_run(&io->loop, UV_RUN_DEFAULT); /* runs the close callbacks, nothing else is left */
+    int r = uv_loop_close(&io->loop);
+    assert(r == 0);
+    free(io);
+    *at = NULL;
+}
+
+void
+io_run(struct io *io)
+{
+    uv_run(&io->loop, UV_RUN_DEFAULT);
+}
+
+void
+io_stop(struct io *io)
+{
+    uv_stop(&io->loop);
+}
+
+void
+io_wake_at(struct io *io, msec deadline)
+{
+    if (deadline == io->wake_at)
+        return;
+    io->wake_at = deadline;
+    if (deadline == MSEC_NEVER) {
+        uv_timer_stop(&io->timer);
+        return;
+    }
+    uv_update_time(&io->loop); /* uv_timer counts from its cached time */
+    msec now = io_now();
+    /* Never 0: a zero timer that is armed in its own turn starves everything else. */
+    msec delay = deadline > now ? deadline - now : 1;
+    int r = uv_timer_start(&io->timer, io_on_timer, delay, 0);
+    assert(r == 0);
+}
+
+int
+io_watch_open(struct io *io, struct io_watch **out, int fd, enum io_order order, unsigned events,
+              io_watch_fn *fn, void *ctx)
+{
+    assert(fd >= 0 && order < IO_ORDER_COUNT && fn != NULL);
+    struct io_watch *watch = calloc(1, sizeof *watch);
+    if (watch == NULL)
+        return -ENOMEM;
+    int r = uv_poll_init(&io->loop, &watch->poll, fd);
+    if (r != 0) {
+        free(watch);
+        return r;
+    }
+    watch->io = io;
+    watch->fn = fn;
+    watch->ctx = ctx;
+    watch->order = order;
+    watch->poll.data = watch;
+    io->watches++;
+    io_watch_want(watch, events);
+    *out = watch;
+    return 0;
+}
+
+void
+io_watch_want(struct io_watch *watch, unsigned events)
+{
+    assert(!watch->closed);
+    if (events == watch->wanted)
+        return;
+    watch->wanted = events;
+    if (events == 0) {
+        uv_poll_stop(&watch->poll);
+        return;
+    }
+    int mask = ((events & IO_READ) ? UV_READABLE : 0) | ((events & IO_WRITE) ? UV_WRITABLE : 0);
+    int r = uv_poll_start(&watch->poll, mask, io_on_poll);
+    assert(r == 0);
+}
+
+static void
+io_on_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+void
+io_watch_close(struct io_watch **at)
+{
+    struct io_watch *watch = *at;
+    if (watch == NULL)
+        return;
+    assert(!watch->closed);
+    watch->closed = true;
+    watch->io->watches--;
+    /* Freed in the closing phase, which comes after the check phase: a watch that has fired and is
+     * closed by another callback of this turn stays valid until its turn has passed. */
+    uv_close((uv_handle_t *)&watch->poll, io_on_closed);
+    *at = NULL;
+}

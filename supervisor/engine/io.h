@@ -1,0 +1,44 @@
+/* io.h - the engine's loop: the only door to libuv.
+ *
+ * One loop turn: poll; then the watches that fired, in the order of their enum io_order (and in the
+ * order they were opened within one); then the turn function. So the shell sees the keeper's
+ * reports before worker messages before commands, and decides about time last.
+ *
+ * A watch is level-triggered: a callback that leaves input unread is called again in the next turn,
+ * which is how every callback keeps its work bounded. */
+#ifndef POOLD_ENGINE_IO_H
+#define POOLD_ENGINE_IO_H
+
+#include "common/base.h"
+#include "common/err.h"
+
+enum io_order { IO_KEEPER, IO_WORKERS, IO_CONTROL, IO_SINKS, IO_ORDER_COUNT };
+enum { IO_READ = 1, IO_WRITE = 2 }; /* events of a watch; a hang-up or error shows as IO_READ */
+
+struct io;
+struct io_watch;
+typedef void io_watch_fn(void *ctx, unsigned events);
+typedef void io_turn_fn(void *ctx);
+
+/* turn is called at the end of each loop turn. Returns 0 or a negative errno with err filled. */
+int io_create(struct io **out, io_turn_fn *turn, void *ctx, struct err *err);
+void io_destroy(struct io **); /* every watch must be closed */
+
+/* Runs until io_stop. */
+void io_run(struct io *);
+void io_stop(struct io *);
+
+/* CLOCK_MONOTONIC in ms, asked of the kernel now (not the loop's cached time). */
+msec io_now(void);
+
+/* The next turn begins at deadline at the latest (MSEC_NEVER: when something happens). */
+void io_wake_at(struct io *, msec deadline);
+
+/* Watches fd (which stays the caller's) for events; calls fn. 0 or a negative errno. */
+int io_watch_open(struct io *, struct io_watch **out, int fd, enum io_order, unsigned events,
+                  io_watch_fn *fn, void *ctx);
+void io_watch_want(struct io_watch *, unsigned events); /* 0: pause */
+/* After it returns fn is not called again and fd may be closed. May be called from any callback. */
+void io_watch_close(struct io_watch **);
+
+#endif

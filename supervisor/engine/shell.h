@@ -1,0 +1,50 @@
+/* shell.h - the engine around the core: what the parts of it may ask of the whole. */
+#ifndef POOLD_ENGINE_SHELL_H
+#define POOLD_ENGINE_SHELL_H
+
+#include "common/base.h"
+#include "common/err.h"
+#include "supervisor/core/core.h"
+#include "supervisor/engine/events.h"
+#include "supervisor/engine/io.h"
+#include "supervisor/record.h"
+
+struct shell;
+
+/* The loop turn's time. */
+msec shell_now(const struct shell *);
+struct io *shell_io(struct shell *);
+struct events *shell_events(struct shell *);
+const struct core *shell_core(const struct shell *);
+const struct record *shell_record(const struct shell *);
+
+/* What status says of the whole. */
+struct shell_status {
+    int32_t keeper_pid, engine_pid;
+    msec up_ms;              /* of the keeper: since the first engine's start */
+    uint32_t restarts;       /* engines before this one */
+    uint32_t pools, workers; /* configured, living processes */
+    uint32_t workers_max;    /* what the keeper's descriptors allow */
+    uint32_t starts_held, starts_waiting, starts_max;
+    uint64_t config_serial;
+    const char *config_path;
+    bool stopping;
+};
+void shell_status(const struct shell *, struct shell_status *out);
+
+/* Index of the pool of that name; NONE. A hash look-up. */
+uint32_t shell_pool_find(const struct shell *, const char *name);
+const char *shell_pool_name(const struct shell *, uint32_t pool);
+
+/* What the shell knows of a worker beside the core's view. */
+struct shell_worker {
+    int32_t pid;             /* 0: not yet known */
+    const char *status_text; /* its last STATUS=, escaped; "" without. Borrowed until the next turn */
+    const char *last_line;   /* of its output, escaped; "" without. Borrowed likewise */
+};
+void shell_worker(const struct shell *, uint32_t handle, struct shell_worker *out);
+
+/* Feeds one event to the core and applies what it wants, now. event.now is filled in. */
+void shell_feed(struct shell *, struct event *);
+
+#endif

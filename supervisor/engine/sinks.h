@@ -1,0 +1,27 @@
+/* sinks.h - where events go besides subscribers: a syslog datagram socket, or stderr. */
+#ifndef POOLD_ENGINE_SINKS_H
+#define POOLD_ENGINE_SINKS_H
+
+#include "supervisor/engine/events.h"
+#include "supervisor/engine/io.h"
+
+struct sink;
+
+/* A non-blocking sender of RFC 3164 lines (<PRI>Mmm dd hh:mm:ss poold[pid]: text fields) to the
+ * datagram socket at path. Nothing ever waits: what a full or missing socket does not take is counted,
+ * and once it takes again one event 6061 says how many were dropped. A socket that went away is
+ * connected anew, at most once a second, driven by the next event or by sink_deadline. */
+int sink_syslog_create(struct sink **out, struct events *, const char *path, struct err *err);
+
+/* Lines "2026-11-22T12:00:00+01:00 name severity pool/worker: text fields" to fd (stderr), which
+ * stays the caller's and need not be non-blocking: it is written only when poll(2) says it takes a
+ * line, otherwise the line is dropped and counted as above. */
+int sink_stderr_create(struct sink **out, struct events *, int fd, struct err *err);
+
+void sink_destroy(struct sink **);
+
+/* Call when due (MSEC_NEVER: never): lets a sink say what it dropped when no event comes by. */
+msec sink_deadline(const struct sink *);
+void sink_tick(struct sink *, msec now);
+
+#endif
