@@ -115,6 +115,7 @@ uint64_t core_digest(const struct core *);
  * range; core_restore_end -EINVAL when the whole does not pass core_check. */
 uint32_t core_record_count(const struct core *);
 size_t core_record_size_max(void);
+size_t core_record_size(const struct core *, uint32_t record); /* most bytes of that record */
 uint32_t core_touched(const struct core *, uint32_t *out, uint32_t cap);
 uint32_t core_touched_max(const struct core_limits *); /* most records that one step can touch */
 void core_touched_clear(struct core *);

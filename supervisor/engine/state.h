@@ -1,0 +1,40 @@
+/* state.h - the memfd that outlives the engine: core records and the event ring.
+ *
+ * The engine alone writes it, the keeper only holds it. Each record has two copies with sequence
+ * number and checksum; the older one is overwritten, so that a kill at any instruction leaves one
+ * whole copy. Pages of records that are never written are never touched. */
+#ifndef POOLD_ENGINE_STATE_H
+#define POOLD_ENGINE_STATE_H
+
+#include "common/err.h"
+#include "supervisor/core/core.h"
+
+#define STATE_VERSION 1u
+
+struct state;
+
+/* What the state is about: another configuration's state is not taken over. */
+struct state_key {
+    uint64_t config_serial;
+    struct core_limits limits;
+};
+
+/* Maps fd (taken), sizing it for the core's records. out_restorable: it holds the records of an engine
+ * before for the same key and versions. On a fresh memfd the key is written. The key's seed is not
+ * compared: out_seed is the one that the saved core was made with. */
+int state_open(struct state **out, int fd, const struct state_key *, const struct core *,
+               bool *out_restorable, struct err *err);
+void state_close(struct state **);
+
+/* The memory of the event ring: events_ring_size() bytes. Also there when the records are not. */
+void *state_ring(struct state *);
+
+/* Reads every saved record into core, which must be fresh. 0, or a negative errno when a record is
+ * torn twice or refused: then core must be made anew and state_reset called. */
+int state_restore(struct state *, struct core *, msec now, struct err *err);
+void state_reset(struct state *);
+
+/* Writes the records that core has touched. */
+void state_save(struct state *, struct core *);
+
+#endif
