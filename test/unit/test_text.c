@@ -71,6 +71,17 @@ what_is_not_utf8_becomes_numbers(void **state)
 }
 
 static void
+a_printable_character_has_a_length(void **state)
+{
+    (void)state;
+    assert_int_equal(text_printable("ab", 2), 1);
+    assert_int_equal(text_printable("\xe2\x82\xac", 3), 3);
+    assert_int_equal(text_printable("\xe2\x82\xac", 2), 0);
+    assert_int_equal(text_printable("\n", 1), 0);
+    assert_int_equal(text_printable("\xe2\x80\xae", 3), 0);
+}
+
+static void
 what_does_not_fit_is_cut_between_characters(void **state)
 {
     (void)state;
@@ -135,6 +146,7 @@ main(void)
         cmocka_unit_test(controls_become_numbers),
         cmocka_unit_test(bidi_and_line_separators_become_numbers),
         cmocka_unit_test(what_is_not_utf8_becomes_numbers),
+        cmocka_unit_test(a_printable_character_has_a_length),
         cmocka_unit_test(what_does_not_fit_is_cut_between_characters),
         cmocka_unit_test(any_bytes_give_harmless_text),
         cmocka_unit_test(a_cut_ends_on_a_boundary_with_a_mark),
