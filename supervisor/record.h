@@ -3,7 +3,8 @@
  * text area, every string ends with NUL. Nothing in it needs parsing, and no name needs resolving.
  *
  * A reader calls record_open once: after that every offset and index inside is known to be in
- * range, and nothing can change (the memfd is sealed). */
+ * range, and nothing can change (the memfd is sealed). Map it MAP_PRIVATE: before Linux 6.7 even a
+ * read-only shared mapping of a write-sealed memfd is refused. */
 #ifndef POOLD_RECORD_H
 #define POOLD_RECORD_H
 
@@ -84,6 +85,18 @@ struct record {
     const char *text;
     size_t size;
 };
+
+/* Sets the pointers by what the header says, without any check: for who knows that somebody has
+ * checked these very bytes (poold-exec, after the keeper), and for record_open. */
+static inline void
+record_view(struct record *out, const void *map, size_t size)
+{
+    out->header = (const struct record_header *)map;
+    out->pools = (const struct record_pool *)(const void *)(out->header + 1);
+    out->sockets = (const struct record_socket *)(const void *)(out->pools + out->header->pools);
+    out->text = (const char *)(out->sockets + out->header->sockets);
+    out->size = size;
+}
 
 /* Checks size bytes at map: magic, version, every index, offset and string end. Returns 0, -EPROTO
  * for another version (both numbers are in map and RECORD_VERSION), -EINVAL for anything else.

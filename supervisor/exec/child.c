@@ -1,0 +1,201 @@
+/* child.c - a child of the keeper on its way from nobody to a worker.
+ *
+ * What no specification changes is done while it waits, off the path between a death and its
+ * replacement: session, OOM score, keyring, securebits, bounding set. A failure there is kept until
+ * there is a worker to report it for. */
+#include "supervisor/exec/helper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/keyctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "supervisor/exec/syscall.h"
+
+static void prepare(int link, struct failure *failure);
+static bool oom_score_reset(struct failure *failure);
+static bool keyring_make(struct failure *failure);
+static int spec_read(struct spec *spec);
+static const struct record_pool *config_map(struct record *out, const struct spec *spec, int fd);
+static void outputs_take(int write_end);
+static void identity_apply(const struct record *record, const struct record_pool *pool);
+static void step(enum spawn_step step, long result);
+_Noreturn static void fail(struct failure failure);
+
+_Noreturn void
+child_run(int link)
+{
+    struct failure failure = {STEP_NONE, 0};
+    prepare(link, &failure);
+
+    struct spec spec;
+    int next = spec_read(&spec);
+    if (failure.step != STEP_NONE)
+        fail(failure);
+    if (spec.kind == SPAWN_WORKER)
+        outputs_take(next++);
+    struct record record;
+    const struct record_pool *pool = config_map(&record, &spec, next);
+
+    /* The sockets stay; whatever lies above them, the link too, ends at exec. */
+    step(STEP_DESCRIPTORS, SYS3(SYS_close_range, 3u + spec.sockets, ~0u, CLOSE_RANGE_CLOEXEC));
+    SYS1(SYS_umask, pool->umask);
+    struct rlimit nofile = {spec.nofile_soft, spec.nofile_hard};
+    step(STEP_LIMITS, SYS4(SYS_prlimit64, 0, RLIMIT_NOFILE, &nofile, NULL));
+    identity_apply(&record, pool);
+    /* Only now: a directory that the worker's user cannot enter must not be entered for it. */
+    step(STEP_DIRECTORY, SYS1(SYS_chdir, record_text(&record, pool->directory)));
+
+    struct program program;
+    if (!program_make(&program, &record, pool, &spec))
+        fail((struct failure){STEP_EXEC, E2BIG});
+    step(STEP_EXEC, SYS3(SYS_execve, program.path, program.argv, program.envp));
+    sys_exit(HELPER_EXIT);
+}
+
+static void
+prepare(int link, struct failure *failure)
+{
+    /* First of all: until then poold's terminal could end us with a key. Fails only for a process
+     * that leads its group already, which no child of ours does. */
+    SYS0(SYS_setsid);
+    long result = SYS3(SYS_dup3, link, CHILD_LINK_FD, O_CLOEXEC);
+    if (result < 0)
+        sys_exit(HELPER_EXIT); /* no way to tell: the keeper sees the link close */
+    int error = null_standard_fds();
+    /* Nothing of poold or the launcher but the three and the link. */
+    SYS3(SYS_close_range, 3, CHILD_LINK_FD - 1, 0);
+    SYS3(SYS_close_range, CHILD_LINK_FD + 1, ~0u, 0);
+    if (error < 0)
+        *failure = (struct failure){STEP_DESCRIPTORS, -error};
+    else if (oom_score_reset(failure) && SYS0(SYS_geteuid) == 0 && keyring_make(failure))
+        identity_lock_root(failure);
+}
+
+/* poold itself may be protected from the OOM killer; its workers must not inherit that. */
+static bool
+oom_score_reset(struct failure *failure)
+{
+    long fd = SYS4(SYS_openat, AT_FDCWD, "/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC, 0);
+    if (fd == -ENOENT)
+        return true; /* no /proc: nor could poold have been protected from inside */
+    char score[2] = {0, 0};
+    long size = fd < 0 ? fd : SYS3(SYS_read, fd, score, sizeof score);
+    /* "0\n" already: the write would take a lock that every process on the machine shares. */
+    if (size > 0 && !(score[0] == '0' && score[1] == '\n'))
+        size = SYS3(SYS_write, fd, "0", 1);
+    if (fd >= 0)
+        SYS1(SYS_close, fd);
+    if (size < 0)
+        *failure = (struct failure){STEP_OOM_SCORE, (int)-size};
+    return size >= 0;
+}
+
+/* Its own session keyring, so that no worker reads the keys of who started poold. Only where users
+ * differ: as one user there is no border to keep, and each keyring would eat that user's quota
+ * (200). A kernel built without keys, or a container's filter, refuses it to everyone alike: there
+ * are no keys to protect then, so that is no reason not to start. */
+static bool
+keyring_make(struct failure *failure)
+{
+    long result = SYS2(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+    if (result >= 0 || result == -ENOSYS || result == -EPERM)
+        return true;
+    *failure = (struct failure){STEP_KEYRING, (int)-result};
+    return false;
+}
+
+/* Waits. Returns the number of the first descriptor after the sockets, which lie on 3 and up in
+ * their order because the kernel gives the lowest free numbers. */
+static int
+spec_read(struct spec *spec)
+{
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(SPEC_FDS_MAX * sizeof(int))];
+    } control;
+    struct iovec iov = {spec, sizeof *spec};
+    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+    long size;
+    do {
+        message.msg_control = &control;
+        message.msg_controllen = sizeof control;
+        size = SYS3(SYS_recvmsg, CHILD_LINK_FD, &message, 0);
+    } while (size == -EINTR);
+    if (size <= 0)
+        sys_exit(0); /* not needed any more, or poold is gone */
+    if (size != (long)sizeof *spec || spec->version != SPEC_VERSION)
+        fail((struct failure){STEP_SPECIFICATION, EPROTO});
+
+    const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    size_t count = spec->sockets + (spec->kind == SPAWN_WORKER ? 2u : 1u);
+    if ((message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0 || header == NULL ||
+        header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(count * sizeof(int)))
+        fail((struct failure){STEP_DESCRIPTORS, EMFILE});
+    const int *fds = (const int *)(const void *)CMSG_DATA(header);
+    for (size_t i = 0; i < count; i++) {
+        if (fds[i] != 3 + (int)i)
+            fail((struct failure){STEP_DESCRIPTORS, EBADF});
+    }
+    return 3 + spec->sockets;
+}
+
+static const struct record_pool *
+config_map(struct record *out, const struct spec *spec, int fd)
+{
+    long map = SYS6(SYS_mmap, NULL, spec->config_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (map < 0 && map > -4096)
+        fail((struct failure){STEP_SPECIFICATION, (int)-map});
+    const char *bytes = (const char *)map;
+    record_view(out, bytes, spec->config_size);
+    return (const struct record_pool *)(const void *)(bytes + spec->pool_at);
+}
+
+/* 1 and 2 become the pipe, opened for reading too: it then never loses its last reader, and a worker
+ * that writes while no engine runs is not killed by SIGPIPE. Before the identity changes, because
+ * the pipe is poold's. */
+static void
+outputs_take(int write_end)
+{
+    char path[] = "/proc/self/fd/\0\0";
+    size_t at = sizeof path - 3;
+    if (write_end >= 10)
+        path[at++] = (char)('0' + write_end / 10);
+    path[at] = (char)('0' + write_end % 10);
+    long fd = SYS4(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
+    long both = fd >= 0 ? fd : write_end; /* without /proc: the write end has to do */
+    step(STEP_DESCRIPTORS, SYS3(SYS_dup3, both, 1, 0));
+    step(STEP_DESCRIPTORS, SYS3(SYS_dup3, both, 2, 0));
+}
+
+static void
+identity_apply(const struct record *record, const struct record_pool *pool)
+{
+    struct failure failure = {STEP_NONE, 0};
+    const uint32_t *groups =
+        (const uint32_t *)(const void *)(record->text + pool->groups);
+    if (pool->drop_privileges &&
+        !identity_take(pool->uid, pool->gid, groups, pool->group_count, &failure))
+        fail(failure);
+    if (pool->no_new_privs && !identity_no_new_privs(&failure))
+        fail(failure);
+}
+
+static void
+step(enum spawn_step at, long result)
+{
+    if (result < 0)
+        fail((struct failure){at, (int)-result});
+}
+
+_Noreturn static void
+fail(struct failure failure)
+{
+    struct spec_failure report = {(uint32_t)failure.step, failure.error};
+    SYS3(SYS_write, CHILD_LINK_FD, &report, sizeof report);
+    sys_exit(HELPER_EXIT);
+}
