@@ -11,6 +11,15 @@
 
 struct shell;
 
+struct shell_options {
+    int keeper_fd;            /* ENGINE_KEEPER_FD */
+    const char **log_targets; /* --log, in order */
+    uint32_t log_count;       /* 0: syslog, or stderr where there is none */
+};
+
+/* The engine's life from HELLO to LEAVE. Returns the exit status. */
+int shell_main(const struct shell_options *);
+
 /* The loop turn's time. */
 msec shell_now(const struct shell *);
 struct io *shell_io(struct shell *);
@@ -35,6 +44,9 @@ void shell_status(const struct shell *, struct shell_status *out);
 /* Index of the pool of that name; NONE. A hash look-up. */
 uint32_t shell_pool_find(const struct shell *, const char *name);
 const char *shell_pool_name(const struct shell *, uint32_t pool);
+
+/* The address of the pool's socket that could not be bound last. */
+const char *shell_bind_failure(const struct shell *, uint32_t pool);
 
 /* What the shell knows of a worker beside the core's view. */
 struct shell_worker {

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/hash.h"
 #include "supervisor/engine/events.h"
 
 #define STATE_MAGIC "poold.st"
@@ -44,15 +45,13 @@ round_up(size_t n, size_t to)
     return (n + to - 1) / to * to;
 }
 
-/* FNV-1a: enough against a torn write, which is all that can happen to memory of our own. */
+/* Enough against a torn write, which is all that can happen to memory of our own. */
 static uint32_t
 state_checksum(uint64_t sequence, uint32_t len, const void *bytes)
 {
-    uint64_t h = 0xcbf29ce484222325u ^ sequence ^ ((uint64_t)len << 32);
-    const unsigned char *b = bytes;
-    for (uint32_t i = 0; i < len; i++)
-        h = (h ^ b[i]) * 0x100000001b3u;
-    return (uint32_t)(h ^ (h >> 32));
+    uint64_t hash = hash_bytes(HASH_START, &sequence, sizeof sequence);
+    hash = hash_bytes(hash, &len, sizeof len);
+    return (uint32_t)hash_mix(hash_bytes(hash, bytes, len));
 }
 
 static size_t
@@ -76,7 +75,7 @@ copy_is_whole(const struct state *state, uint32_t record, const struct copy *cop
            copy->checksum == state_checksum(copy->sequence, copy->len, copy + 1);
 }
 
-/* The newest whole copy, or NULL; *out_torn: one is not whole. */
+/* The newest whole copy, or NULL. */
 static struct copy *
 state_newest(const struct state *state, uint32_t record)
 {

@@ -1,0 +1,361 @@
+/* boot.c - the engine's birth and death: from HELLO to the first event, and from LEAVE to the exit. */
+#include "supervisor/engine/shell_inside.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/hash.h"
+#include "supervisor/engine/tell.h"
+
+#define HELLO_LIMIT_MS 10000u
+#define BOOT_POOLS_TURN 32u /* pools added a loop turn: some 10 us each */
+
+/* --- names of pools */
+static uint32_t
+name_home(const struct shell *shell, const char *name)
+{
+    return (uint32_t)hash_mix(hash_bytes(HASH_START, name, strlen(name))) & shell->names_mask;
+}
+
+uint32_t
+shell_pool_find(const struct shell *shell, const char *name)
+{
+    for (uint32_t i = name_home(shell, name);; i = (i + 1) & shell->names_mask) {
+        uint32_t pool = shell->names[i];
+        if (pool == NONE || strcmp(shell_pool_name(shell, pool), name) == 0)
+            return pool;
+    }
+}
+
+static int
+index_names(struct shell *shell)
+{
+    uint32_t pools = shell->record.header->pools, cap = 8;
+    while (cap < pools * 2)
+        cap *= 2;
+    shell->names = malloc(cap * sizeof *shell->names);
+    if (shell->names == NULL)
+        return -ENOMEM;
+    shell->names_mask = cap - 1;
+    memset(shell->names, 0xff, cap * sizeof *shell->names);
+    for (uint32_t pool = 0; pool < pools; pool++) {
+        uint32_t i = name_home(shell, shell_pool_name(shell, pool));
+        while (shell->names[i] != NONE)
+            i = (i + 1) & shell->names_mask;
+        shell->names[i] = pool;
+    }
+    return 0;
+}
+
+/* --- the compiled configuration */
+static int
+open_record(struct shell *shell, int fd, struct err *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0 || st.st_size <= 0)
+        return err_set(err, -EINVAL, "the compiled configuration cannot be read");
+    void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    close(fd);
+    if (map == MAP_FAILED)
+        return err_errno(err, -errno, "the compiled configuration cannot be mapped");
+    int r = record_open(&shell->record, map, (size_t)st.st_size);
+    if (r != 0)
+        return err_errno(err, r, "the compiled configuration (this engine reads version %u)",
+                         RECORD_VERSION);
+    return 0;
+}
+
+/* Core records: for each pool its workers, their successors, and as many that leave. */
+static uint32_t
+records_needed(const struct record *record)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < record->header->pools; i++)
+        n += 2 * (uint64_t)record->pools[i].settings.workers_max + record->pools[i].settings.surge;
+    return n > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)n;
+}
+
+static uint64_t
+processes_needed(const struct record *record)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < record->header->pools; i++)
+        n += record->pools[i].settings.workers_max;
+    return n;
+}
+
+/* --- core and state */
+static void *
+zeroed(size_t bytes)
+{
+    void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return map == MAP_FAILED ? NULL : map;
+}
+
+static int
+make_core(struct shell *shell, struct err *err)
+{
+    if (shell->core != NULL)
+        munmap(shell->core, shell->core_bytes);
+    shell->core_bytes = core_size(&shell->limits);
+    void *memory = zeroed(shell->core_bytes);
+    if (memory == NULL)
+        return err_set(err, -ENOMEM, "no memory for %zu bytes of core state", shell->core_bytes);
+    shell->core = core_init(memory, &shell->limits);
+    return 0;
+}
+
+static int
+make_actions(struct shell *shell, struct err *err)
+{
+    uint32_t cap = core_actions_max(&shell->limits);
+    shell->actions = (struct action_list){.v = zeroed(cap * sizeof *shell->actions.v), .cap = cap};
+    shell->later = zeroed(cap * sizeof *shell->later);
+    shell->pools = zeroed(((size_t)shell->limits.pools_max + 1) * sizeof *shell->pools);
+    shell->bound = zeroed((size_t)shell->record.header->sockets + 1);
+    shell->commands = zeroed((size_t)shell->limits.workers_max + 1);
+    if (shell->actions.v == NULL || shell->later == NULL || shell->pools == NULL ||
+        shell->bound == NULL || shell->commands == NULL || index_names(shell) != 0)
+        return err_set(err, -ENOMEM, "no memory for the tables of %u pools", shell->limits.pools_max);
+    return 0;
+}
+
+/* Takes the state of an engine before, or starts with nothing where that cannot be read: then the
+ * workers that are found are stopped and started anew. */
+static int
+take_state(struct shell *shell, int fd, struct err *err)
+{
+    struct state_key key = {.config_serial = shell->record.header->serial, .limits = shell->limits};
+    bool restorable;
+    int r = state_open(&shell->state, fd, &key, shell->core, &restorable, err);
+    if (r != 0 || !restorable)
+        return r;
+    struct err why = {0};
+    if (state_restore(shell->state, shell->core, shell->now, &why) == 0) {
+        shell->restored = true;
+        return 0;
+    }
+    fprintf(stderr, "poold-engine: %s; workers that run are started anew\n", why.text);
+    state_reset(shell->state);
+    return make_core(shell, err);
+}
+
+/* --- sinks */
+static int
+add_sink(struct shell *shell, const char *target, struct err *err)
+{
+    if (shell->sinks_len == SINKS_MAX)
+        return err_set(err, -E2BIG, "more than %u --log targets", SINKS_MAX);
+    int r = sink_create(&shell->sinks[shell->sinks_len], shell->events, target, err);
+    if (r == 0)
+        shell->sinks_len++;
+    return r;
+}
+
+static int
+add_sinks(struct shell *shell, const struct shell_options *options, struct err *err)
+{
+    if (options->log_count == 0)
+        return add_sink(shell, access("/dev/log", F_OK) == 0 ? "syslog" : "stderr", err);
+    for (uint32_t i = 0; i < options->log_count; i++) {
+        int r = add_sink(shell, options->log_targets[i], err);
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+/* --- what is told of ourselves */
+static void
+tell_self(struct shell *shell, enum event_id id, struct event_fields *fields, const char *text)
+{
+    fields_string(fields, "version", POOLD_VERSION);
+    fields_number(fields, "pid", shell->hello.u.hello.keeper_pid);
+    fields_number(fields, "pools", shell->record.header->pools);
+    events_emit(shell->events, id, NULL, (struct worker_id){0}, fields, "%s", text);
+}
+
+static void
+tell_started(struct shell *shell)
+{
+    struct event_fields fields = {0};
+    char text[256];
+    if (shell->hello.u.hello.restarts == 0) {
+        snprintf(text, sizeof text, "poold %s started with %u pools from %s%s", POOLD_VERSION,
+                 shell->record.header->pools,
+                 record_text(&shell->record, shell->record.header->source),
+                 shell->hello.u.hello.launcher ? "" : " (without parked children: clone refused)");
+        tell_self(shell, EVENT_SUPERVISOR_STARTED, &fields, text);
+        return;
+    }
+    struct exit_status status = {
+        .kind = (uint8_t)(shell->hello.u.hello.exit_code == CLD_EXITED   ? EXIT_CODE
+                          : shell->hello.u.hello.exit_code == CLD_KILLED ? EXIT_SIGNAL
+                          : shell->hello.u.hello.exit_code == CLD_DUMPED ? EXIT_SIGNAL_CORE
+                                                                         : EXIT_UNKNOWN),
+        .number = (uint8_t)shell->hello.u.hello.exit_status,
+    };
+    char how[64], away[32];
+    fields_number(&fields, "restarts", shell->hello.u.hello.restarts);
+    fields_seconds(&fields, "away", shell->hello.u.hello.away_ms);
+    snprintf(text, sizeof text, "the engine ended with %s and was started again after %s; %s",
+             tell_exit(how, sizeof how, status),
+             tell_span(away, sizeof away, shell->hello.u.hello.away_ms),
+             shell->restored ? "it carries on with its saved state"
+                             : "its state could not be used, so workers are started anew");
+    tell_self(shell, EVENT_ENGINE_RESTARTED, &fields, text);
+}
+
+static void
+tell_adopted(struct shell *shell)
+{
+    if (!shell->restored)
+        return;
+    struct event_fields fields = {0};
+    fields_number(&fields, "adopted", shell->adopted);
+    events_emit(shell->events, EVENT_WORKERS_ADOPTED, NULL, (struct worker_id){0}, &fields,
+                "carries on with %u workers", shell->adopted);
+}
+
+void
+shell_note_shutdown(struct shell *shell)
+{
+    struct event_fields fields = {0};
+    tell_self(shell, EVENT_SUPERVISOR_STOPPING, &fields,
+              shell->stopping ? "stopping at once: every worker is killed"
+                              : "stopping: every pool drains");
+    shell->stopping = true;
+}
+
+/* --- being born, a bounded step a loop turn */
+static void
+boot_pool(struct shell *shell, uint32_t pool)
+{
+    if (shell->restored) {
+        struct event resume = {.kind = EV_POOL_RESUME, .worker.pool = pool};
+        shell_feed(shell, &resume);
+        return;
+    }
+    struct event add = {.kind = EV_POOL_ADD,
+                        .worker.pool = pool,
+                        .settings = &shell->record.pools[pool].settings};
+    shell_feed(shell, &add);
+    struct event start = {.kind = EV_POOL_START, .worker.pool = pool};
+    shell_feed(shell, &start);
+}
+
+void
+shell_boot(struct shell *shell)
+{
+    if (shell->boot != BOOT_POOLS)
+        return;
+    for (uint32_t i = 0; i < BOOT_POOLS_TURN && shell->boot_next < shell->limits.pools_max; i++)
+        boot_pool(shell, shell->boot_next++);
+    if (shell->boot_next < shell->record.header->pools)
+        return;
+    shell->boot_next = NONE;
+    shell->boot = BOOT_DONE;
+    tell_adopted(shell);
+}
+
+/* --- the whole life */
+void
+shell_leave(struct shell *shell, int exit_status)
+{
+    struct event_fields fields = {0};
+    tell_self(shell, EVENT_SUPERVISOR_STOPPED, &fields, "stopped: no worker is left");
+    shell->exit_status = exit_status;
+    shell->left = true;
+    struct verb verb = {.version = VERB_VERSION,
+                        .kind = VERB_LEAVE,
+                        .request = ++shell->request,
+                        .argument = (uint32_t)exit_status};
+    keeper_ask(shell->link, &verb);
+}
+
+static int
+check_room(struct shell *shell, struct err *err)
+{
+    uint64_t needed = processes_needed(&shell->record);
+    uint32_t allowed = shell->hello.u.hello.workers_max;
+    if (needed <= allowed)
+        return 0;
+    return err_set(err, -EMFILE,
+                   "the configuration asks for %llu workers, the limit of open descriptors allows "
+                   "%u: raise it (ulimit -n, LimitNOFILE=) or start fewer",
+                   (unsigned long long)needed, allowed);
+}
+
+static int
+shell_create(struct shell *shell, const struct shell_options *options, struct err *err)
+{
+    int fds[KEEPER_FDS_MAX];
+    int r = keeper_hello(options->keeper_fd, HELLO_LIMIT_MS, &shell->hello, fds, err);
+    if (r != 0)
+        return r;
+    shell->now = shell->started_at = io_now();
+    if ((r = open_record(shell, fds[1], err)) != 0)
+        return r;
+    uint64_t seed;
+    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
+        return err_errno(err, -errno, "no random numbers");
+    shell->limits = (struct core_limits){.pools_max = shell->record.header->pools,
+                                         .workers_max = records_needed(&shell->record),
+                                         .starts_max = shell->record.header->starts_max,
+                                         .seed = seed};
+    if ((r = make_core(shell, err)) != 0 || (r = make_actions(shell, err)) != 0 ||
+        (r = take_state(shell, fds[0], err)) != 0 ||
+        (r = events_create(&shell->events, state_ring(shell->state), err)) != 0 ||
+        (r = io_create(&shell->io, shell_turn, shell, err)) != 0 ||
+        (r = add_sinks(shell, options, err)) != 0 ||
+        (r = workers_create(&shell->workers, shell, shell->limits.workers_max, err)) != 0 ||
+        (r = control_create(&shell->control, shell, fds[2], err)) != 0 ||
+        (r = keeper_link_create(&shell->link, shell->io, options->keeper_fd, shell_on_report,
+                                shell_on_keeper_gone, shell, err)) != 0)
+        return r;
+    shell->boot = BOOT_LISTING;
+    shell->boot_next = NONE;
+    return check_room(shell, err);
+}
+
+static void
+shell_destroy(struct shell *shell)
+{
+    control_destroy(&shell->control);
+    workers_destroy(&shell->workers);
+    keeper_link_destroy(&shell->link);
+    for (uint32_t i = 0; i < shell->sinks_len; i++)
+        sink_destroy(&shell->sinks[i]);
+    events_destroy(&shell->events);
+    io_destroy(&shell->io);
+    state_close(&shell->state);
+}
+
+int
+shell_main(const struct shell_options *options)
+{
+    static struct shell shell; /* one engine a process */
+    struct err err = {0};
+    int r = shell_create(&shell, options, &err);
+    if (r != 0) {
+        fprintf(stderr, "poold: %s\n", err.text);
+        if (shell.link == NULL)
+            return 1;
+        /* Nothing was started: the keeper is told to leave too, instead of trying again. */
+        shell_leave(&shell, r == -EMFILE ? 78 : 1);
+    } else {
+        tell_started(&shell);
+        shell_list(&shell);
+    }
+    io_run(shell.io);
+    shell_destroy(&shell);
+    return shell.exit_status;
+}

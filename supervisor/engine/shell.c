@@ -1,0 +1,326 @@
+/* shell.c - the loop turn: feeds the core what happened, applies what it wants. */
+#include "supervisor/engine/shell_inside.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "supervisor/engine/tell.h"
+
+/* Rounds of reading before a deadline is believed while input keeps coming: a flood cannot put off
+ * time for ever. */
+#define CONFIRM_ROUNDS_MAX 64u
+
+/* --- what the parts may ask */
+msec
+shell_now(const struct shell *shell)
+{
+    return shell->now;
+}
+
+struct io *
+shell_io(struct shell *shell)
+{
+    return shell->io;
+}
+
+struct events *
+shell_events(struct shell *shell)
+{
+    return shell->events;
+}
+
+const struct core *
+shell_core(const struct shell *shell)
+{
+    return shell->core;
+}
+
+const struct record *
+shell_record(const struct shell *shell)
+{
+    return &shell->record;
+}
+
+const char *
+shell_pool_name(const struct shell *shell, uint32_t pool)
+{
+    assert(pool < shell->record.header->pools);
+    return record_text(&shell->record, shell->record.pools[pool].name);
+}
+
+void
+shell_worker(const struct shell *shell, uint32_t handle, struct shell_worker *out)
+{
+    workers_describe(shell->workers, handle, out);
+}
+
+const char *
+shell_bind_failure(const struct shell *shell, uint32_t pool)
+{
+    uint32_t socket = shell->pools[pool].bind_failed;
+    if (socket == NONE)
+        return "its sockets";
+    return record_text(&shell->record, shell->record.sockets[socket].address);
+}
+
+void
+shell_status(const struct shell *shell, struct shell_status *out)
+{
+    *out = (struct shell_status){
+        .keeper_pid = shell->hello.u.hello.keeper_pid,
+        .engine_pid = getpid(),
+        .up_ms = shell->now - shell->started_at,
+        .restarts = shell->hello.u.hello.restarts,
+        .pools = shell->record.header->pools,
+        .workers = shell->living,
+        .workers_max = shell->hello.u.hello.workers_max,
+        .starts_max = shell->limits.starts_max,
+        .config_serial = shell->record.header->serial,
+        .config_path = record_text(&shell->record, shell->record.header->source),
+        .stopping = shell->stopping,
+    };
+    core_starts(shell->core, &out->starts_held, &out->starts_waiting);
+}
+
+/* --- asking the keeper */
+static void
+ask(struct shell *shell, enum verb_kind kind, struct verb verb)
+{
+    verb.version = VERB_VERSION;
+    verb.kind = (uint16_t)kind;
+    verb.request = ++shell->request;
+    keeper_ask(shell->link, &verb);
+}
+
+static void
+ask_signal(struct shell *shell, struct worker_id worker, enum spawn_kind spawn, int signo,
+           enum signal_target target)
+{
+    ask(shell, VERB_SIGNAL,
+        (struct verb){.worker = worker, .spawn = (uint16_t)spawn, .signo = signo, .argument = target});
+}
+
+void
+shell_release(struct shell *shell, struct worker_id worker, enum spawn_kind spawn)
+{
+    ask(shell, VERB_RELEASE, (struct verb){.worker = worker, .spawn = (uint16_t)spawn});
+}
+
+void
+shell_kill(struct shell *shell, struct worker_id worker, enum spawn_kind spawn)
+{
+    ask_signal(shell, worker, spawn, SIGKILL, TARGET_GROUP);
+}
+
+void
+shell_list(struct shell *shell)
+{
+    ask(shell, VERB_LIST, (struct verb){0});
+}
+
+/* --- applying actions */
+
+/* Binds what is not bound yet; the last answer decides (shell_bind_result). */
+static void
+apply_bind(struct shell *shell, uint32_t pool)
+{
+    const struct record_pool *record = &shell->record.pools[pool];
+    struct shell_pool *own = &shell->pools[pool];
+    own->bind_failed = NONE;
+    own->bind_error = 0;
+    for (uint32_t i = 0; i < record->socket_count; i++) {
+        uint32_t socket = record->socket_first + i;
+        if (shell->bound[socket])
+            continue;
+        own->binds_open++;
+        ask(shell, VERB_BIND, (struct verb){.index = socket});
+    }
+    if (own->binds_open == 0) {
+        struct event event = {.kind = EV_BOUND, .worker.pool = pool};
+        shell_feed(shell, &event);
+    }
+}
+
+void
+shell_bind_result(struct shell *shell, uint32_t socket, int32_t error)
+{
+    uint32_t pool = shell->record.sockets[socket].pool;
+    struct shell_pool *own = &shell->pools[pool];
+    shell->bound[socket] = error == 0;
+    if (error != 0 && own->bind_error == 0) {
+        own->bind_error = error;
+        own->bind_failed = socket;
+    }
+    assert(own->binds_open > 0);
+    if (--own->binds_open > 0)
+        return;
+    struct event event = {.kind = own->bind_error != 0 ? EV_BIND_FAILED : EV_BOUND,
+                          .worker.pool = pool,
+                          .error = own->bind_error};
+    shell_feed(shell, &event);
+}
+
+/* A ready command that still runs is of no use to a worker that leaves. */
+static void
+stop_command(struct shell *shell, const struct action *action)
+{
+    if (action->handle != NONE && shell->commands[action->handle])
+        shell_kill(shell, action->worker, SPAWN_COMMAND);
+}
+
+static void
+apply_drain(struct shell *shell, const struct action *action)
+{
+    stop_command(shell, action);
+    if (workers_send_drain(shell->workers, action->handle, action->limit_ms) == 0)
+        return;
+    struct event event = {.kind = EV_DRAIN_UNSENT, .worker = action->worker};
+    shell_feed(shell, &event);
+}
+
+static void
+apply_release(struct shell *shell, const struct action *action)
+{
+    stop_command(shell, action);
+    if (action->handle != NONE) {
+        shell->commands[action->handle] = false;
+        workers_detach(shell->workers, action->handle);
+    }
+    shell_release(shell, action->worker, SPAWN_WORKER);
+}
+
+static void
+apply(struct shell *shell, const struct action *action)
+{
+    switch (action->kind) {
+    case ACT_BIND:
+        apply_bind(shell, action->worker.pool);
+        return;
+    case ACT_SPAWN:
+        ask(shell, VERB_SPAWN, (struct verb){.worker = action->worker, .spawn = SPAWN_WORKER});
+        return;
+    case ACT_COMMAND:
+        shell->commands[action->handle] = true;
+        ask(shell, VERB_SPAWN, (struct verb){.worker = action->worker, .spawn = SPAWN_COMMAND});
+        return;
+    case ACT_DRAIN:
+        apply_drain(shell, action);
+        return;
+    case ACT_SIGNAL:
+        stop_command(shell, action);
+        ask_signal(shell, action->worker, SPAWN_WORKER,
+                   shell->record.pools[action->worker.pool].stop_signal, TARGET_PID);
+        ask_signal(shell, action->worker, SPAWN_WORKER, SIGCONT, TARGET_GROUP);
+        return;
+    case ACT_KILL:
+        stop_command(shell, action);
+        shell_kill(shell, action->worker, SPAWN_WORKER);
+        return;
+    case ACT_RELEASE:
+        apply_release(shell, action);
+        return;
+    case ACT_EVENT:
+        tell(shell, action);
+        return;
+    case ACT_POOL_CHANGED:
+        control_pool_changed(shell->control, action->worker.pool);
+        return;
+    case ACT_ROLL_ENDED:
+        control_roll_ended(shell->control, action);
+        return;
+    case ACT_LEAVE:
+        shell_leave(shell, 0);
+        return;
+    case ACT_COUNT:
+        break;
+    }
+    assert(!"an action that is not in the table");
+}
+
+static void
+step(struct shell *shell, struct event *event)
+{
+    event->now = shell->now;
+    core_step(shell->core, event, &shell->actions);
+    /* The record goes before the actions that it explains. */
+    state_save(shell->state, shell->core);
+    for (uint32_t i = 0; i < shell->actions.len; i++)
+        apply(shell, &shell->actions.v[i]);
+}
+
+/* An action may itself be an event (a drain that cannot be sent, sockets that are bound already):
+ * those wait here until the actions of their step are applied. At most one an action. */
+static void
+feed_later(struct shell *shell, const struct event *event)
+{
+    assert(shell->later_len < shell->actions.cap);
+    shell->later[(shell->later_at + shell->later_len++) % shell->actions.cap] = *event;
+}
+
+void
+shell_feed(struct shell *shell, struct event *event)
+{
+    if (event->kind == EV_SHUTDOWN)
+        shell_note_shutdown(shell);
+    if (shell->stepping) {
+        feed_later(shell, event);
+        return;
+    }
+    shell->stepping = true;
+    step(shell, event);
+    while (shell->later_len > 0) {
+        struct event next = shell->later[shell->later_at];
+        shell->later_at = (shell->later_at + 1) % shell->actions.cap;
+        shell->later_len--;
+        step(shell, &next);
+    }
+    shell->stepping = false;
+}
+
+/* --- the end of a loop turn */
+
+/* A deadline is believed only when nothing is left to read: after a stall or a stop of this process
+ * the answers of every healthy worker are already waiting. */
+static bool
+deadline_is_confirmed(struct shell *shell)
+{
+    bool more = keeper_link_read(shell->link, 256);
+    more |= workers_read(shell->workers, 64);
+    if (more && ++shell->confirm_rounds < CONFIRM_ROUNDS_MAX)
+        return false;
+    shell->confirm_rounds = 0;
+    return true;
+}
+
+static void
+arm(struct shell *shell)
+{
+    msec at = MIN(core_deadline(shell->core), control_deadline(shell->control));
+    at = MIN(at, workers_deadline(shell->workers));
+    for (uint32_t i = 0; i < shell->sinks_len; i++)
+        at = MIN(at, sink_deadline(shell->sinks[i]));
+    if (shell->boot_next != NONE)
+        at = shell->now;
+    io_wake_at(shell->io, at);
+}
+
+void
+shell_turn(void *ctx)
+{
+    struct shell *shell = ctx;
+    shell->now = io_now();
+    shell_boot(shell);
+    if (core_deadline(shell->core) <= shell->now && deadline_is_confirmed(shell)) {
+        struct event tick = {.kind = EV_TICK};
+        shell_feed(shell, &tick);
+    }
+    workers_tick(shell->workers, shell->now);
+    control_tick(shell->control, shell->now);
+    for (uint32_t i = 0; i < shell->sinks_len; i++)
+        sink_tick(shell->sinks[i], shell->now);
+    if (shell->left && keeper_link_flushed(shell->link)) {
+        io_stop(shell->io);
+        return;
+    }
+    arm(shell);
+}

@@ -1,0 +1,74 @@
+/* shell_inside.h - the shell's own state, shared by shell.c (the turn), boot.c (birth and death) and
+ * reports.c (what the keeper says). Nobody else includes it. */
+#ifndef POOLD_ENGINE_SHELL_INSIDE_H
+#define POOLD_ENGINE_SHELL_INSIDE_H
+
+#include "supervisor/engine/control.h"
+#include "supervisor/engine/keeper_link.h"
+#include "supervisor/engine/shell.h"
+#include "supervisor/engine/sinks.h"
+#include "supervisor/engine/state.h"
+#include "supervisor/engine/workers.h"
+
+#define SINKS_MAX 8u
+
+struct shell_pool {
+    uint32_t binds_open;  /* BIND questions without an answer yet */
+    uint32_t bind_failed; /* socket record, NONE */
+    int32_t bind_error;
+};
+
+/* Birth in steps, each bounded in a loop turn: LIST is asked; workers that no saved state explains
+ * are killed and awaited (CLEARING); pools are added, or resumed. */
+enum boot { BOOT_LISTING, BOOT_CLEARING, BOOT_POOLS, BOOT_DONE };
+
+struct shell {
+    struct io *io;
+    struct events *events;
+    struct sink *sinks[SINKS_MAX];
+    uint32_t sinks_len;
+    struct core *core;
+    struct core_limits limits;
+    size_t core_bytes;
+    struct action_list actions;
+    struct event *later; /* a ring of actions.cap events */
+    uint32_t later_at, later_len;
+    struct record record;
+    struct keeper_link *link;
+    struct workers *workers;
+    struct control *control;
+    struct state *state;
+    struct verb hello;
+    struct shell_pool *pools; /* beside the record's pools */
+    bool *bound;              /* beside the record's sockets */
+    bool *commands;           /* beside the core's handles: a ready command runs */
+    uint32_t *names;          /* hash of pool names: open addressing, NONE empty */
+    uint32_t names_mask;
+    uint64_t request;
+    msec now, started_at;
+    uint32_t living;    /* worker processes */
+    uint32_t leftovers; /* BOOT_CLEARING: processes that must end first */
+    uint32_t adopted;
+    enum boot boot;
+    uint32_t boot_next; /* BOOT_POOLS: the next pool; NONE: nothing to do by itself */
+    uint32_t confirm_rounds;
+    int exit_status;
+    bool restored; /* the core came out of the state memfd */
+    bool stepping;
+    bool stopping; /* SHUTDOWN was fed */
+    bool left;     /* LEAVE was asked */
+};
+
+void shell_turn(void *ctx);                /* shell.c */
+void shell_boot(struct shell *);           /* boot.c: a bounded step of being born */
+void shell_note_shutdown(struct shell *);  /* boot.c: the event, once */
+void shell_leave(struct shell *, int exit_status);
+void shell_list(struct shell *);
+void shell_release(struct shell *, struct worker_id, enum spawn_kind);
+void shell_kill(struct shell *, struct worker_id, enum spawn_kind);
+void shell_bind_result(struct shell *, uint32_t socket, int32_t error);
+/* reports.c: what the keeper says; the callbacks of its link. */
+void shell_on_report(void *ctx, const struct verb *, const int *fds, uint32_t count);
+void shell_on_keeper_gone(void *ctx);
+
+#endif

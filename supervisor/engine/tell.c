@@ -1,0 +1,416 @@
+/* tell.c - turns what the core wants operators to know into events with words and fields.
+ *
+ * Each sentence says what happened, to whom, the measured value beside its limit, and what follows. */
+#include "supervisor/engine/tell.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "supervisor/verbs.h"
+
+#define TEXT_MAX  512
+#define SPAN_TEXT 32
+#define EXIT_TEXT 64
+
+static const char *const step_texts[] = {
+#define X(n, text) text,
+    SPAWN_STEPS(X)
+#undef X
+};
+
+/* What is gathered for one event before it is emitted. */
+struct story {
+    struct shell *shell;
+    const struct action *action;
+    struct shell_worker worker;
+    struct event_fields fields;
+    const char *last; /* the worker's last line of output, "" without */
+};
+
+const char *
+tell_span(char *buf, size_t cap, msec span)
+{
+    if (span >= 10000 && span % 1000 == 0)
+        snprintf(buf, cap, "%llu s", (unsigned long long)(span / 1000));
+    else
+        snprintf(buf, cap, "%llu.%03u s", (unsigned long long)(span / 1000),
+                 (unsigned)(span % 1000));
+    return buf;
+}
+
+const char *
+tell_exit(char *buf, size_t cap, struct exit_status status)
+{
+    switch ((enum exit_kind)status.kind) {
+    case EXIT_UNKNOWN:
+        snprintf(buf, cap, "an unknown status");
+        break;
+    case EXIT_CODE:
+        snprintf(buf, cap, "exit code %u", status.number);
+        break;
+    case EXIT_SIGNAL:
+    case EXIT_SIGNAL_CORE: {
+        const char *name = sigdescr_np(status.number);
+        snprintf(buf, cap, "signal %u (%s)%s", status.number, name != NULL ? name : "real-time",
+                 status.kind == EXIT_SIGNAL_CORE ? ", core dumped" : "");
+        break;
+    }
+    }
+    return buf;
+}
+
+static void
+field_exit(struct event_fields *fields, struct exit_status status)
+{
+    switch ((enum exit_kind)status.kind) {
+    case EXIT_UNKNOWN:
+        fields_string(fields, "exit", "unknown");
+        break;
+    case EXIT_CODE:
+        fields_number(fields, "code", status.number);
+        break;
+    case EXIT_SIGNAL:
+    case EXIT_SIGNAL_CORE:
+        fields_number(fields, "signal", status.number);
+        fields_number(fields, "core", status.kind == EXIT_SIGNAL_CORE);
+        break;
+    }
+}
+
+/* "; the next start is in 0.4 s", and what else may follow a failure. */
+static const char *
+what_follows(char *buf, size_t cap, const struct action *action)
+{
+    char span[SPAN_TEXT];
+    if (action->retry_ms == MSEC_NEVER)
+        snprintf(buf, cap, "; it is not replaced");
+    else if (action->retry_ms == 0)
+        snprintf(buf, cap, "; it is replaced at once");
+    else
+        snprintf(buf, cap, "; it is replaced in %s", tell_span(span, sizeof span, action->retry_ms));
+    return buf;
+}
+
+static void
+emit(struct story *story, enum event_id id, const char *format, ...) ATTR_PRINTF(3, 4);
+
+static void
+emit(struct story *story, enum event_id id, const char *format, ...)
+{
+    char text[TEXT_MAX];
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    const struct action *action = story->action;
+    const char *pool = action->worker.pool != NONE
+                           ? shell_pool_name(story->shell, action->worker.pool)
+                           : NULL;
+    events_emit(shell_events(story->shell), id, pool, action->worker, &story->fields, "%s", text);
+}
+
+/* Fields that every death has, in this order: a person reads the text, a program these. */
+static void
+fields_of_death(struct story *story)
+{
+    fields_number(&story->fields, "pid", story->worker.pid);
+    fields_seconds(&story->fields, "age", story->action->age_ms);
+    if (story->action->retry_ms != MSEC_NEVER)
+        fields_seconds(&story->fields, "retry", story->action->retry_ms);
+    if (story->last[0] != '\0')
+        fields_string(&story->fields, "last_line", story->last);
+}
+
+static void
+tell_worker_died(struct story *story)
+{
+    const struct action *action = story->action;
+    char how[EXIT_TEXT], age[SPAN_TEXT], follows[TEXT_MAX];
+    field_exit(&story->fields, action->status);
+    fields_of_death(story);
+    emit(story, EVENT_WORKER_DIED, "ended unasked with %s, %s after its start%s%s",
+         tell_exit(how, sizeof how, action->status), tell_span(age, sizeof age, action->age_ms),
+         action->was_ready ? "" : ", before it was ready",
+         what_follows(follows, sizeof follows, action));
+}
+
+static void
+tell_startup_timeout(struct story *story)
+{
+    char limit[SPAN_TEXT], follows[TEXT_MAX];
+    fields_seconds(&story->fields, "limit", story->action->limit_ms);
+    fields_of_death(story);
+    emit(story, EVENT_STARTUP_TIMEOUT,
+         "was not ready within %s (health.startup_timeout) and is killed%s",
+         tell_span(limit, sizeof limit, story->action->limit_ms),
+         what_follows(follows, sizeof follows, story->action));
+}
+
+static void
+tell_shutdown_timeout(struct story *story)
+{
+    char limit[SPAN_TEXT];
+    fields_number(&story->fields, "pid", story->worker.pid);
+    fields_seconds(&story->fields, "limit", story->action->limit_ms);
+    emit(story, EVENT_SHUTDOWN_TIMEOUT,
+         "was not gone %s after it was asked to drain (health.shutdown_timeout): its process group "
+         "is killed",
+         tell_span(limit, sizeof limit, story->action->limit_ms));
+}
+
+/* Which number a failed step has in the catalogue. */
+static enum event_id
+event_of_step(uint32_t step)
+{
+    if (step == STEP_EXEC)
+        return EVENT_EXEC_FAILED;
+    if (step == STEP_GROUPS || step == STEP_GROUP || step == STEP_USER)
+        return EVENT_IDENTITY_INVALID;
+    return EVENT_SPAWN_FAILED;
+}
+
+static void
+tell_spawn_failed(struct story *story)
+{
+    const struct action *action = story->action;
+    const struct record *record = shell_record(story->shell);
+    const struct record_pool *pool = &record->pools[action->worker.pool];
+    uint32_t step = action->step < SPAWN_STEP_COUNT ? action->step : STEP_NONE;
+    const char *about = "";
+    if (step == STEP_EXEC)
+        about = record_text(record, pool->program);
+    else if (step == STEP_DIRECTORY)
+        about = record_text(record, pool->directory);
+    else if (step == STEP_USER || step == STEP_GROUP || step == STEP_GROUPS)
+        about = record_text(record, pool->user);
+    char follows[TEXT_MAX], reason[96];
+    fields_string(&story->fields, "step", step_texts[step]);
+    fields_number(&story->fields, "errno", action->error);
+    if (action->retry_ms != MSEC_NEVER)
+        fields_seconds(&story->fields, "retry", action->retry_ms);
+    emit(story, event_of_step(step), "could not be started: cannot %s%s%s%s%s%s", step_texts[step],
+         about[0] != '\0' ? " " : "", about, action->error != 0 ? ": " : "",
+         action->error != 0 ? strerror_r(action->error, reason, sizeof reason) : "",
+         what_follows(follows, sizeof follows, action));
+}
+
+static void
+tell_recycle_failed(struct story *story)
+{
+    const struct action *action = story->action;
+    char again[SPAN_TEXT + 32] = "the recycle ends here";
+    if (action->retry_ms != MSEC_NEVER) {
+        char span[SPAN_TEXT];
+        snprintf(again, sizeof again, "tried again in %s",
+                 tell_span(span, sizeof span, action->retry_ms));
+    }
+    fields_string(&story->fields, "cause", cause_name(action->cause));
+    fields_number(&story->fields, "successor_generation", action->worker.generation);
+    emit(story, EVENT_RECYCLE_FAILED,
+         "did not become ready as the successor of worker %u.%u, which stays in service; %s",
+         action->other.slot, action->other.generation, again);
+}
+
+static void
+tell_recycle_done(struct story *story)
+{
+    const struct action *action = story->action;
+    struct shell_worker old = {0};
+    if (action->other_handle != NONE)
+        shell_worker(story->shell, action->other_handle, &old);
+    char total[SPAN_TEXT], start[SPAN_TEXT], drain[SPAN_TEXT];
+    struct event_fields *fields = &story->fields;
+    fields_string(fields, "cause", cause_name(action->cause));
+    fields_number(fields, "old_pid", old.pid);
+    fields_number(fields, "new_pid", story->worker.pid);
+    fields_seconds(fields, "start", action->start_ms);
+    fields_seconds(fields, "drain", action->drain_ms);
+    fields_seconds(fields, "total", action->total_ms);
+    /* Nobody counts requests yet: a worker that left by itself lost none, one that was killed at the
+     * end of its drain may have. */
+    fields_string(fields, "lost", action->killed ? "unknown" : "0");
+    emit(story, EVENT_RECYCLE_DONE, "replaced worker %u.%u (%s) in %s: ready after %s, %s after %s",
+         action->other.slot, action->other.generation, cause_name(action->cause),
+         tell_span(total, sizeof total, action->total_ms),
+         tell_span(start, sizeof start, action->start_ms),
+         action->killed ? "the old one was killed" : "the old one had drained",
+         tell_span(drain, sizeof drain, action->drain_ms));
+}
+
+/* "3 x exit code 1 within 0.4 s of start, 2 x startup-timeout": failures grouped by signature. */
+static void
+failures_text(struct shell *shell, uint32_t pool, char *out, size_t cap)
+{
+    struct failure_view failures[FAILURES_MAX];
+    uint32_t n = core_failures(shell_core(shell), pool, shell_now(shell), failures, FAILURES_MAX);
+    bool counted[FAILURES_MAX] = {false};
+    size_t len = 0;
+    out[0] = '\0';
+    for (uint32_t i = 0; i < n; i++) {
+        if (counted[i])
+            continue;
+        uint32_t times = 0;
+        msec age_max = 0;
+        for (uint32_t j = i; j < n; j++) {
+            if (failures[j].event != failures[i].event ||
+                failures[j].status.kind != failures[i].status.kind ||
+                failures[j].status.number != failures[i].status.number)
+                continue;
+            counted[j] = true;
+            times++;
+            age_max = MAX(age_max, failures[j].age_ms);
+        }
+        char how[EXIT_TEXT], span[SPAN_TEXT];
+        const struct event_row *row = event_row(failures[i].event);
+        const char *what = failures[i].event == EVENT_WORKER_DIED
+                               ? tell_exit(how, sizeof how, failures[i].status)
+                               : row != NULL ? row->name : "failure";
+        int r = snprintf(out + len, cap - len, "%s%u x %s within %s of start",
+                         len > 0 ? ", " : "", times, what, tell_span(span, sizeof span, age_max));
+        if (r < 0 || (size_t)r >= cap - len)
+            return;
+        len += (size_t)r;
+    }
+}
+
+static void
+tell_pool_disabled(struct story *story)
+{
+    const struct action *action = story->action;
+    char window[SPAN_TEXT], failures[256];
+    failures_text(story->shell, action->worker.pool, failures, sizeof failures);
+    fields_number(&story->fields, "failures", action->count);
+    fields_number(&story->fields, "max_failures", action->limit);
+    fields_seconds(&story->fields, "interval", action->limit_ms);
+    if (story->last[0] != '\0')
+        fields_string(&story->fields, "last_line", story->last);
+    emit(story, EVENT_POOL_DISABLED,
+         "disabled after %u failures within %s (failure.max_failures %u): %s; nothing is started "
+         "any more until `poolctl start %s`",
+         action->count, tell_span(window, sizeof window, action->limit_ms), action->limit, failures,
+         shell_pool_name(story->shell, action->worker.pool));
+}
+
+static void
+tell_socket_failed(struct story *story)
+{
+    const struct action *action = story->action;
+    char reason[96], again[SPAN_TEXT];
+    fields_number(&story->fields, "errno", action->error);
+    const char *text = strerror_r(action->error, reason, sizeof reason);
+    if (action->event == EVENT_SOCKET_FAILED)
+        emit(story, EVENT_SOCKET_FAILED, "cannot listen on %s: %s",
+             shell_bind_failure(story->shell, action->worker.pool), text);
+    else
+        emit(story, EVENT_POOL_NOT_STARTED, "not started: %s: %s; tried again in %s",
+             shell_bind_failure(story->shell, action->worker.pool), text,
+             tell_span(again, sizeof again, action->retry_ms));
+}
+
+static void
+tell_ending(struct story *story)
+{
+    const struct action *action = story->action;
+    char how[EXIT_TEXT], span[SPAN_TEXT];
+    field_exit(&story->fields, action->status);
+    fields_number(&story->fields, "pid", story->worker.pid);
+    fields_string(&story->fields, "cause", cause_name(action->cause));
+    fields_seconds(&story->fields, "age", action->age_ms);
+    emit(story, EVENT_WORKER_EXITED, "ended as asked (%s) with %s, %s after its start",
+         cause_name(action->cause), tell_exit(how, sizeof how, action->status),
+         tell_span(span, sizeof span, action->age_ms));
+}
+
+static void
+tell_simple(struct story *story)
+{
+    const struct action *action = story->action;
+    struct event_fields *fields = &story->fields;
+    char span[SPAN_TEXT];
+    switch (action->event) {
+    case EVENT_WORKER_STARTED:
+        fields_number(fields, "pid", story->worker.pid);
+        fields_string(fields, "cause", cause_name(action->cause));
+        emit(story, EVENT_WORKER_STARTED, "started (%s) with pid %d", cause_name(action->cause),
+             story->worker.pid);
+        return;
+    case EVENT_WORKER_READY:
+        fields_number(fields, "pid", story->worker.pid);
+        fields_seconds(fields, "after", action->age_ms);
+        emit(story, EVENT_WORKER_READY, "ready %s after its start",
+             tell_span(span, sizeof span, action->age_ms));
+        return;
+    case EVENT_RECYCLE_ON_DEMAND:
+        emit(story, EVENT_RECYCLE_ON_DEMAND, "recycle begins: an operator asked for it");
+        return;
+    case EVENT_RECYCLE_UNHEALTHY:
+        emit(story, EVENT_RECYCLE_UNHEALTHY, "is unhealthy and will be replaced");
+        return;
+    case EVENT_WORKER_NOT_TRUSTED:
+        fields_number(fields, "pid", story->worker.pid);
+        emit(story, EVENT_WORKER_NOT_TRUSTED,
+             "sent 10 malformed messages within 60 s and will be replaced");
+        return;
+    case EVENT_WORKER_UNKILLABLE:
+        fields_number(fields, "pid", story->worker.pid);
+        emit(story, EVENT_WORKER_UNKILLABLE, "is still there %s after SIGKILL",
+             tell_span(span, sizeof span, action->limit_ms));
+        return;
+    case EVENT_POOL_STARTED:
+        emit(story, EVENT_POOL_STARTED, "started");
+        return;
+    case EVENT_POOL_STOPPED:
+        emit(story, EVENT_POOL_STOPPED, "stopped (%s)", cause_name(action->cause));
+        return;
+    case EVENT_POOL_ENABLED:
+        emit(story, EVENT_POOL_ENABLED, "enabled again: an operator started it");
+        return;
+    default:
+        /* A number that the core tells and that has no words here is a bug of ours. */
+        assert(!"an event without words");
+    }
+}
+
+void
+tell(struct shell *shell, const struct action *action)
+{
+    struct story story = {.shell = shell, .action = action, .last = ""};
+    if (action->handle != NONE) {
+        shell_worker(shell, action->handle, &story.worker);
+        story.last = story.worker.last_line;
+    }
+    switch (action->event) {
+    case EVENT_WORKER_DIED:
+        tell_worker_died(&story);
+        return;
+    case EVENT_STARTUP_TIMEOUT:
+        tell_startup_timeout(&story);
+        return;
+    case EVENT_SHUTDOWN_TIMEOUT:
+        tell_shutdown_timeout(&story);
+        return;
+    case EVENT_SPAWN_FAILED:
+    case EVENT_EXEC_FAILED:
+        tell_spawn_failed(&story);
+        return;
+    case EVENT_RECYCLE_FAILED:
+        tell_recycle_failed(&story);
+        return;
+    case EVENT_RECYCLE_DONE:
+        tell_recycle_done(&story);
+        return;
+    case EVENT_POOL_DISABLED:
+        tell_pool_disabled(&story);
+        return;
+    case EVENT_SOCKET_FAILED:
+    case EVENT_POOL_NOT_STARTED:
+        tell_socket_failed(&story);
+        return;
+    case EVENT_WORKER_EXITED:
+        tell_ending(&story);
+        return;
+    default:
+        tell_simple(&story);
+    }
+}
