@@ -1,0 +1,164 @@
+/* control_parts.h - what the parts of the control socket's server share.
+ *
+ *   control.c          the listening socket, the clients' list, time
+ *   control_client.c   one connection: bytes in, bytes out, their bounds
+ *   control_request.c  one line: parsed, checked against the table, handed to its method
+ *   control_status.c   methods that only look
+ *   control_change.c   methods that change something, and calls that wait for how it ends
+ *   control_events.c   subscribers
+ *   control_json.c     JSON piece by piece */
+#ifndef POOLD_ENGINE_CONTROL_PARTS_H
+#define POOLD_ENGINE_CONTROL_PARTS_H
+
+#include <sys/types.h>
+
+#include "supervisor/engine/control.h"
+#include "supervisor/engine/control_json.h"
+
+#define CONTROL_API           1 /* the number that server.version gives */
+#define CONTROL_LINE_MAX      65536u
+#define CONTROL_CLIENTS_MAX   256u
+#define CONTROL_CLIENTS_ADMIN 8u     /* of them, kept for admin */
+#define CONTROL_CLIENTS_USER  32u    /* of one uid */
+#define CONTROL_ACCEPTS_TURN  16u
+#define CONTROL_REQUESTS_TURN 8u     /* of one client in one loop turn */
+#define CONTROL_OUT_HIGH      65536u /* with so much unsent, nothing more is made or read */
+#define CONTROL_EVENTS_MAX    262144u /* bytes of events that wait for one subscriber */
+#define CONTROL_REQUEST_MS    5000u  /* to complete a request that was begun */
+#define CONTROL_STUCK_MS      30000u /* without reading what we have for it: closed */
+#define CONTROL_EOF_MS        1000u  /* between looks whether a half-closed caller is still there */
+#define CONTROL_PAUSE_MS      200u   /* without accepting, when descriptors or memory ran out */
+#define CONTROL_CALLS_MAX     64u    /* waiting calls of one client */
+#define CONTROL_WAIT_MAX_MS   (24u * 3600u * 1000u)
+#define CONTROL_CALL_BUCKETS  64u
+#define CONTROL_ID_MAX        72u    /* a request's id as JSON, with the NUL */
+#define CONTROL_NAME_MAX      65u    /* a pool's name with the NUL */
+
+enum control_role { ROLE_NONE, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN };
+
+#define CONTROL_ERROR(NAME, code, when) ERROR_##NAME = (code),
+enum control_error {
+#include "supervisor/engine/control.def"
+};
+
+enum {
+#define CONTROL_PARAM(NAME, name, KIND, what) PARAM_BIT_##NAME,
+#include "supervisor/engine/control.def"
+};
+
+/* One request, checked; nothing in it points into the line that it came in. */
+struct request {
+    char id[CONTROL_ID_MAX]; /* as JSON; "": a notification, which gets no answer */
+    uint32_t given;          /* parameters: 1 << PARAM_BIT_... */
+    char pool_name[CONTROL_NAME_MAX];
+    uint32_t pool; /* NONE: not given */
+    bool wait;
+    msec timeout_ms;
+    uint64_t after;
+    uint64_t count;
+};
+
+/* A large reply, of which each turn writes a part. */
+enum stream_kind { STREAM_NONE, STREAM_POOLS, STREAM_WORKERS, STREAM_RECENT, STREAM_REPLAY };
+struct stream {
+    enum stream_kind kind;
+    uint32_t pool;     /* the next one, or the filter of events (NONE: all) */
+    uint32_t pool_end;
+    uint64_t seq, seq_end; /* the next event; the end of STREAM_RECENT */
+};
+
+struct client {
+    struct control *control;
+    struct client *next, **link;
+    struct io_watch *watch;
+    int fd;
+    uid_t uid;
+    pid_t pid;
+    enum control_role role;
+
+    char *in; /* in[in_at..in_len) is not yet understood; in_seen of it hold no newline */
+    size_t in_at, in_len, in_cap, in_seen;
+
+    struct json_out out;    /* replies, and events that were moved here */
+    struct json_out events; /* whole lines, that wait until no reply is half written */
+    uint64_t events_lost;   /* since events was full */
+    struct stream stream;
+
+    bool subscribed;
+    uint32_t subscribed_pool; /* NONE: all */
+    bool eof;     /* it will send no more */
+    bool closing; /* after what is in out: closed */
+    bool broken;  /* closed at the next occasion, whatever is in out */
+
+    uint32_t calls;     /* waiting */
+    msec request_until; /* a begun request must be complete; MSEC_NEVER: none begun */
+    msec read_until;    /* it must have read something; MSEC_NEVER: nothing to read */
+    msec look_at;       /* half closed: whether it is there; MSEC_NEVER: not half closed */
+};
+
+struct call; /* control_change.c */
+
+struct control {
+    struct shell *shell;
+    int fd;
+    struct io_watch *watch;
+    uid_t owner; /* whose keeper listens: an admin beside root */
+    struct client *clients;
+    uint32_t client_count;
+    uint32_t stream_count;     /* clients with a large reply under way */
+    uint32_t subscriber_count;
+    struct call *calls[CONTROL_CALL_BUCKETS]; /* by pool */
+    msec resume_at;     /* accepting goes on; MSEC_NEVER: it is not paused */
+    msec deadline;      /* the earliest of all; may be too early, never too late */
+    msec denied_until;  /* no further event about strangers before */
+};
+
+/* --- control.c */
+void control_due(struct control *, msec at); /* something is to be looked at then */
+
+/* --- control_client.c */
+struct client *client_create(struct control *, int fd, uid_t uid, pid_t pid, enum control_role);
+void client_destroy(struct client *);
+/* There is something to send, or to go on with: the client is called in the next turn. */
+void client_wake(struct client *);
+/* Whatever time has brought. May destroy the client. */
+void client_tick(struct client *, msec now);
+
+/* --- control_request.c */
+void request_run(struct client *, const char *line, size_t len);
+/* Around a result: in between exactly one JSON value is written to out. id as in struct request: ""
+ * is a notification, whose answer is thrown away by reply_end. The line waits its turn in the
+ * client's second buffer while a large reply is under way in the first. */
+struct reply {
+    struct json_out *out;
+    size_t mark;
+    bool kept;
+};
+struct reply reply_begin(struct client *, const char *id);
+void reply_end(struct reply *);
+/* An error; id as in struct request. data: the members that say more, or NULL; freed. */
+void reply_error(struct client *, const char *id, enum control_error, struct json_out *data,
+                 const char *format, ...) ATTR_PRINTF(5, 6);
+#define CONTROL_METHOD(name, text, role, must, may, help)                                      \
+    void method_##name(struct client *, const struct request *);
+#include "supervisor/engine/control.def"
+const char *role_name(enum control_role);
+void request_describe_methods(struct json_out *);
+
+/* --- control_status.c */
+/* Goes on with a large reply; it is over when stream.kind is STREAM_NONE. */
+void stream_begin(struct client *, const struct stream *);
+void stream_run(struct client *);
+void stream_end(struct client *);
+void status_stream_run(struct client *, uint32_t units); /* STREAM_POOLS, STREAM_WORKERS */
+
+/* --- control_change.c */
+void calls_forget(struct client *); /* it has gone: nobody waits for its calls */
+void calls_tick(struct control *, msec now);
+
+/* --- control_events.c */
+event_sink_fn control_events_sink;
+void events_stream_run(struct client *, uint32_t units); /* STREAM_RECENT, STREAM_REPLAY */
+void events_lost_line(struct client *); /* says in client->events what it lost */
+
+#endif
