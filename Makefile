@@ -106,9 +106,81 @@ $(B)/o/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+# --- the targets that people type --------------------------------------------------------------
+run: ## build, then a pool of gunicorn under load, recycled every few seconds; Ctrl-C ends it
+	@etc/install-needed demo
+	@$(MAKE) --no-print-directory all
+	@etc/demo/run $(B) $(SECONDS)
+
+check: ## every test: unit, simulator, lint, system and real servers; installs what they need
+	@etc/install-needed test
+	@$(MAKE) --no-print-directory check-fast check-real
+
+check-fast: ## the tests without installation and real servers, for the inner loop
+	@$(MAKE) --no-print-directory all unit lint
+	@$(MAKE) --no-print-directory sim
+	@POOLD_BUILD=$(B) test/system/run
+
+check-real: all $(FIXTURES) ## the tests with real servers
+	@POOLD_BUILD=$(B) test/system/run --real
+
+unit: $(TESTS) $(FIXTURES) $(PROGRAMS) ## the unit tests
+	@POOLD_BUILD=$(B) test/unit/run $(TESTS)
+
+sim: $(B)/poold-sim ## the simulator: kept seeds, then SEEDS=200 fresh ones
+	@$(B)/poold-sim --kept test/sim/seeds/kept --seeds $(SEEDS)
+
+mutants: ## break the core on purpose, many ways: every mutant must die
+	@test/mutants/run.sh $(B)/mutants
+
+bench: all $(FIXTURES) $(BENCHES) ## measure against the bare floor and the peers that are installed
+	@POOLD_BUILD=$(B) test/bench/run
+
+asan: ## unit tests and simulator under the address sanitizer
+	@$(MAKE) --no-print-directory VARIANT=asan SANITIZE=address unit sim SEEDS=50
+
+ubsan: ## unit tests and simulator under the undefined-behaviour sanitizer
+	@$(MAKE) --no-print-directory VARIANT=ubsan SANITIZE=undefined unit sim SEEDS=50
+
+lint: all $(B)/library.a ## purity of the core, who includes whom, manual pages, file and line limits
+	@test/lint/run $(B)
+
+format: ## lay every C file out as .clang-format says
+	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
+
+install: all ## install below $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SHAREDIR)
+	install -m 755 $(B)/poold $(DESTDIR)$(SBINDIR)/poold
+	install -m 755 $(B)/poolctl $(DESTDIR)$(BINDIR)/poolctl
+	install -m 755 $(B)/poold-engine $(B)/poold-exec $(DESTDIR)$(LIBEXECDIR)
+	install -m 644 etc/poold.json $(DESTDIR)$(SHAREDIR)/poold.example.json
+	for page in $(MANUAL); do \
+	    install -d $(DESTDIR)$(MANDIR)/man$${page##*.} && \
+	    install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.} || exit 1; done
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(SBINDIR)/poold $(DESTDIR)$(BINDIR)/poolctl $(DESTDIR)$(SHAREDIR)/poold.example.json
+	rm -f $(DESTDIR)$(LIBEXECDIR)/poold-engine $(DESTDIR)$(LIBEXECDIR)/poold-exec
+	for page in $(MANUAL); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
+	-rmdir $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SHAREDIR) 2>/dev/null
+
+dist: ## a source archive of HEAD in build/
+	@mkdir -p build
+	git archive --format=tar.gz --prefix=poold-$(VERSION)/ -o build/poold-$(VERSION).tar.gz HEAD
+
+clean: ## remove build/
+	rm -rf build
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | \
+	    awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+MANUAL := $(wildcard man/*.[1-9])
 say = $(if $(V),,@printf '  %-4s %s\n' '$(1)' '$(2)')
 
 -include $(shell find $(B)/o -name '*.d' 2>/dev/null)
 
-.PHONY: all
+.PHONY: all run check check-fast check-real unit sim mutants bench asan ubsan lint format install \
+        uninstall dist clean help
 .DELETE_ON_ERROR:
+.SECONDARY:
