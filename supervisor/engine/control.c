@@ -10,16 +10,11 @@
 
 #include "common/json.h"
 
-/* The engine's one control socket, as the sink of events sees it: sinks are never removed, and the
- * shell may have something to say when the control socket has gone. */
-static struct control *control_live;
-
 static void control_on_listener(void *ctx, unsigned events);
 
 int
 control_create(struct control **out, struct shell *shell, int fd, struct err *err)
 {
-    assert(control_live == NULL);
     struct control *control = calloc(1, sizeof *control);
     if (control == NULL)
         return err_set(err, -ENOMEM, "out of memory for the control socket");
@@ -38,8 +33,8 @@ control_create(struct control **out, struct shell *shell, int fd, struct err *er
         free(control);
         return err_errno(err, r, "the control socket cannot be watched");
     }
-    events_sink_add(shell_events(shell), control_events_sink, &control_live);
-    *out = control_live = control;
+    events_sink_add(shell_events(shell), control_events_sink, control);
+    *out = control;
     return 0;
 }
 
@@ -53,8 +48,9 @@ control_destroy(struct control **at)
         client_destroy(control->clients);
     io_watch_close(&control->watch);
     close(control->fd);
+    events_sink_remove(shell_events(control->shell), control_events_sink, control);
     free(control);
-    *at = control_live = NULL;
+    *at = NULL;
 }
 
 void
@@ -114,7 +110,7 @@ control_refuse(int fd, enum control_error error, const char *text)
 static void
 control_denied(struct control *control, const struct ucred *peer)
 {
-    msec now = shell_now(control->shell);
+    msec now = io_now();
     if (now < control->denied_until)
         return;
     control->denied_until = now + 1000;
@@ -174,7 +170,7 @@ control_on_listener(void *ctx, unsigned events)
             return;
         /* No descriptor or no memory: the connection stays in the queue, and the socket readable.
          * Looking away for a while is what keeps the loop from spinning. */
-        control->resume_at = shell_now(control->shell) + CONTROL_PAUSE_MS;
+        control->resume_at = io_now() + CONTROL_PAUSE_MS;
         io_watch_want(control->watch, 0);
         control_due(control, control->resume_at);
         return;

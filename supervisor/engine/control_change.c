@@ -29,7 +29,7 @@ static struct pool_view
 pool_view(const struct control *control, uint32_t pool)
 {
     struct pool_view view;
-    bool known = core_pool(shell_core(control->shell), pool, shell_now(control->shell), &view);
+    bool known = core_pool(shell_core(control->shell), pool, io_now(), &view);
     assert(known);
     return view;
 }
@@ -86,7 +86,7 @@ call_begin(struct client *client, const struct request *request, enum call_kind 
     call->client = client;
     call->kind = kind;
     call->pool = request->pool;
-    call->begun_at = shell_now(control->shell);
+    call->begun_at = io_now();
     call->until = call->begun_at + request->timeout_ms;
     memcpy(call->id, request->id, sizeof call->id);
     call->link = calls_bucket(control, call->pool);
@@ -108,7 +108,7 @@ call_pool_name(const struct call *call)
 static msec
 call_took(const struct call *call)
 {
-    return shell_now(call->client->control->shell) - call->begun_at;
+    return io_now() - call->begun_at;
 }
 
 /* Members that every answer about a pool has. */
@@ -280,6 +280,8 @@ static bool
 change_is_open(struct client *client, const struct request *request, const char *method)
 {
     struct shell_status status;
+    if (!request_pool_is_there(client, request))
+        return false;
     shell_status(client->control->shell, &status);
     if (!status.stopping)
         return true;
@@ -358,8 +360,6 @@ static bool
 recycle_is_open(struct client *client, const struct request *request,
                 const struct pool_view *view)
 {
-    if (!change_is_open(client, request, "pool.recycle"))
-        return false;
     if (view->wanted_up && (view->state == POOL_STARTING || view->state == POOL_STARTED))
         return true;
     struct json_out data = {0};
@@ -377,6 +377,8 @@ void
 method_pool_recycle(struct client *client, const struct request *request)
 {
     struct control *control = client->control;
+    if (!change_is_open(client, request, "pool.recycle"))
+        return;
     struct pool_view before = pool_view(control, request->pool);
     if (!recycle_is_open(client, request, &before))
         return;

@@ -217,7 +217,7 @@ client_has_lines(const struct client *client)
 static void
 client_settle(struct client *client)
 {
-    msec now = shell_now(client->control->shell);
+    msec now = io_now();
     bool pending = json_out_pending(&client->out) > 0;
     bool working = client->stream.kind != STREAM_NONE || client_has_lines(client) ||
                    json_out_pending(&client->events) > 0;

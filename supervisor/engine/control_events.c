@@ -13,6 +13,41 @@
 
 #define RECENT_DEFAULT 50u
 
+/* "12", "0.250" and the like may stand in JSON as they are. */
+static bool
+is_number(const char *text, size_t len)
+{
+    size_t at = len > 0 && text[0] == '-', digits = 0, points = 0;
+    if (at + 1 < len && text[at] == '0' && text[at + 1] != '.')
+        return false;
+    for (; at < len; at++) {
+        bool point = text[at] == '.' && digits > 0 && at + 1 < len;
+        if (!point && (text[at] < '0' || text[at] > '9'))
+            return false;
+        points += point;
+        digits += !point;
+    }
+    return digits > 0 && points <= 1;
+}
+
+static void
+fields_describe(struct json_out *out, const char *fields)
+{
+    struct field_pair pair;
+    json_out_open(out, "fields", '{');
+    while (fields_next(&fields, &pair)) {
+        char key[64], value[sizeof ((struct event_fields *)0)->text];
+        snprintf(key, sizeof key, "%.*s", (int)MIN(pair.key_len, sizeof key - 1), pair.key);
+        snprintf(value, sizeof value, "%.*s", (int)MIN(pair.value_len, sizeof value - 1),
+                 pair.value);
+        if (is_number(value, strlen(value)))
+            json_out_json(out, key, value);
+        else
+            json_out_string(out, key, value);
+    }
+    json_out_close(out, '}');
+}
+
 /* One event as an object. */
 static void
 event_describe(struct json_out *out, const char *key, const struct event_seen *event)
@@ -43,7 +78,7 @@ event_describe(struct json_out *out, const char *key, const struct event_seen *e
              event->worker.generation);
     json_out_string(out, "worker", event->worker.generation == 0 ? NULL : worker);
     json_out_string(out, "text", event->text);
-    json_out_string(out, "fields", event->fields);
+    fields_describe(out, event->fields);
     json_out_close(out, '}');
 }
 
@@ -103,8 +138,8 @@ subscriber_take(struct client *client, const struct json_out *line, bool kept)
 void
 control_events_sink(void *ctx, const struct event_seen *event)
 {
-    struct control *control = *(struct control **)ctx;
-    if (control == NULL || control->subscriber_count == 0)
+    struct control *control = ctx;
+    if (control->subscriber_count == 0)
         return;
     struct json_out line = {0};
     notification_begin(&line);

@@ -139,6 +139,8 @@ void reply_end(struct reply *);
 /* An error; id as in struct request. data: the members that say more, or NULL; freed. */
 void reply_error(struct client *, const char *id, enum control_error, struct json_out *data,
                  const char *format, ...) ATTR_PRINTF(5, 6);
+/* False, with the error answered: the engine is so young that it does not have the pool yet. */
+bool request_pool_is_there(struct client *, const struct request *);
 #define CONTROL_METHOD(name, text, role, must, may, help)                                      \
     void method_##name(struct client *, const struct request *);
 #include "supervisor/engine/control.def"

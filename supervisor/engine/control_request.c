@@ -217,6 +217,17 @@ pool_unknown(struct client *client, const struct request *request, const char *n
     return false;
 }
 
+bool
+request_pool_is_there(struct client *client, const struct request *request)
+{
+    struct pool_view view;
+    if (core_pool(shell_core(client->control->shell), request->pool, io_now(), &view))
+        return true;
+    reply_error(client, request->id, ERROR_UNAVAILABLE, NULL,
+                "the supervisor has just begun and has not come to this pool yet");
+    return false;
+}
+
 /* --- Checks. Each answers with an error and returns false, or fills its part of the request. */
 
 static bool

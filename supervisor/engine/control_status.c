@@ -29,7 +29,7 @@ dates_of(const struct shell *shell)
     struct tm local = {0};
     localtime_r(&ts.tv_sec, &local);
     return (struct dates){
-        .now = shell_now(shell),
+        .now = io_now(),
         .wall_ms = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000,
         .offset = (int32_t)local.tm_gmtoff,
     };
@@ -224,14 +224,15 @@ bind_error_describe(struct json_out *out, const struct shell *shell, uint32_t po
     json_out_close(out, '}');
 }
 
-/* Returns how many workers were written. */
+/* Returns how many workers were written. Nothing is written of a pool that the engine, which has
+ * just begun, has not come to yet. */
 static uint32_t
 pool_describe(struct json_out *out, const struct shell *shell, const struct dates *dates,
               uint32_t pool, bool all)
 {
     struct pool_view view;
-    bool known = core_pool(shell_core(shell), pool, dates->now, &view);
-    assert(known); /* the shell adds every pool before it serves clients */
+    if (!core_pool(shell_core(shell), pool, dates->now, &view))
+        return 0;
     json_out_open(out, NULL, '{');
     json_out_string(out, "name", shell_pool_name(shell, pool));
     json_out_string(out, "state", pool_state_name(view.state));
@@ -416,6 +417,8 @@ method_pool_get(struct client *client, const struct request *request)
 {
     const struct shell *shell = client->control->shell;
     struct dates dates = dates_of(shell);
+    if (!request_pool_is_there(client, request))
+        return;
     struct reply reply = reply_begin(client, request->id);
     pool_describe(reply.out, shell, &dates, request->pool, true);
     reply_end(&reply);
