@@ -124,8 +124,9 @@ failure_of_parser(struct json_failure *failure, const char *text, size_t len,
         snprintf(failure->text, sizeof failure->text, "the document needs too much memory");
         return;
     }
-    bool deep = json_error_code(error) == json_error_stack_overflow;
-    failure->fault = deep ? JSON_FAULT_DEPTH : JSON_FAULT_SYNTAX;
+    failure->fault = json_error_code(error) == json_error_stack_overflow  ? JSON_FAULT_DEPTH
+                     : json_error_code(error) == json_error_duplicate_key ? JSON_FAULT_DUPLICATE
+                                                                          : JSON_FAULT_SYNTAX;
     snprintf(failure->text, sizeof failure->text, "%s", error->text);
     failure_at(failure, text, len, token_start(text, len, error));
 }

@@ -21,19 +21,20 @@ enum json_fault {
     JSON_FAULT_NONE,
     JSON_FAULT_SYNTAX,
     JSON_FAULT_MEMORY,
+    JSON_FAULT_DUPLICATE,
     JSON_FAULT_DEPTH, /* nesting above JSON_DEPTH_MAX */
 };
 
 struct json_failure {
     enum json_fault fault;
-    char text[160]; /* what is wrong; may hold bytes of the document: escape it */
+    char text[160];        /* what is wrong; may hold bytes of the document: escape it */
     uint32_t line, column; /* from 1; columns count characters */
     size_t offset;         /* bytes */
 };
 
 /* Parses a whole document: any value at the top, strings without NUL. Of keys that come twice in
- * one object the last one counts when duplicates_pass, else they are a syntax fault. Returns a tree
- * that the caller owns, or NULL with failure filled. */
+ * one object the last one counts when duplicates_pass, else they are a fault. Returns a
+ * tree that the caller owns, or NULL with failure filled. */
 json_t *json_parse(const char *text, size_t len, bool duplicates_pass,
                    struct json_failure *failure);
 

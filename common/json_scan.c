@@ -218,8 +218,8 @@ read_value(struct scanner *s, struct json_node *node)
     }
     if (s->depth == JSON_DEPTH_MAX)
         return false;
-    s->levels[s->depth++] = (struct level){
-        .path = node->path, .offset = s->at.offset, .is_object = c == '{'};
+    s->levels[s->depth++] =
+        (struct level){.path = node->path, .offset = s->at.offset, .is_object = c == '{'};
     advance(s);
     return true;
 }

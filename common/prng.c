@@ -1,6 +1,8 @@
 /* prng.c - splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators). */
 #include "common/prng.h"
 
+__extension__ typedef unsigned __int128 uint128; /* not in ISO C, and -Wpedantic says so */
+
 uint64_t
 prng_next(struct prng *prng)
 {
@@ -15,5 +17,5 @@ prng_below(struct prng *prng, uint64_t n)
 {
     assert(n != 0);
     /* Multiply-shift: the bias is below n / 2^64. */
-    return (uint64_t)(((unsigned __int128)prng_next(prng) * n) >> 64);
+    return (uint64_t)(((uint128)prng_next(prng) * n) >> 64);
 }

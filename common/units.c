@@ -70,8 +70,9 @@ read_unit(const char **text, const struct unit *units, size_t count)
 static int
 not_a_duration(struct err *err)
 {
-    return err_set(err, -EINVAL, "a duration is whole numbers with units, the greatest first: "
-                                 "\"90s\", \"20m\", \"29h\", \"1h30m\", \"200ms\"");
+    return err_set(err, -EINVAL,
+                   "a duration is whole numbers with units, the greatest first: "
+                   "\"90s\", \"20m\", \"29h\", \"1h30m\", \"200ms\"");
 }
 
 int
@@ -86,8 +87,7 @@ duration_parse(const char *text, uint64_t *out_ms, struct err *err)
         const struct unit *unit = read_unit(&text, duration_units, ARRAY_LEN(duration_units));
         if (unit == NULL || (last != NULL && unit <= last))
             return not_a_duration(err);
-        if (number > DURATION_MAX_MS / unit->value ||
-            number * unit->value > DURATION_MAX_MS - sum)
+        if (number > DURATION_MAX_MS / unit->value || number * unit->value > DURATION_MAX_MS - sum)
             return err_set(err, -ERANGE, "a duration of more than ten years");
         sum += number * unit->value;
         last = unit;
@@ -109,8 +109,9 @@ size_parse(const char *text, uint64_t *out_bytes, struct err *err)
     if (is_number)
         unit = read_unit(&text, size_units, ARRAY_LEN(size_units));
     if (unit == NULL || *text != '\0')
-        return err_set(err, -EINVAL, "a size is a whole number with kB, MB, GB, TB or KiB, MiB, "
-                                     "GiB, TiB: \"512MiB\", \"800kB\"");
+        return err_set(err, -EINVAL,
+                       "a size is a whole number with kB, MB, GB, TB or KiB, MiB, "
+                       "GiB, TiB: \"512MiB\", \"800kB\"");
     if (number > UINT64_MAX / unit->value)
         return err_set(err, -ERANGE, "a size of more than 64 bits");
     *out_bytes = number * unit->value;

@@ -37,8 +37,11 @@ struct record_header {
 struct record_strings {
     uint32_t at;
     uint32_t count;
-    uint32_t bytes; /* of all of them with their NULs */
+    uint32_t bytes; /* of all of them with their NULs; at most RECORD_STRINGS_BYTES_MAX */
 };
+/* What execve(2) takes for sure of arguments, and of environment: a string may have 128 KiB, and
+ * both together a quarter of the stack's limit, which is 8 MiB. */
+#define RECORD_STRINGS_BYTES_MAX (128u << 10)
 
 enum handoff { HANDOFF_LISTEN_FDS, HANDOFF_FD, HANDOFF_NONE, HANDOFF_COUNT };
 

@@ -1,0 +1,21 @@
+/* file.h - reading a configuration file that may be anything, and may change meanwhile. */
+#ifndef POOLD_LOAD_FILE_H
+#define POOLD_LOAD_FILE_H
+
+#include "common/base.h"
+#include "common/err.h"
+
+struct file_text {
+    char *bytes; /* never NULL after success; free */
+    size_t len;
+};
+
+/* Reads the file at path whole. Refuses, without blocking, what is not a regular file, is larger
+ * than size_max, or could have been written by somebody who may not decide what poold runs. When
+ * the file changes while it is read, it is read again, FILE_TRIES times. Returns 0 or a negative
+ * errno, with the reason in err (without the path). */
+int file_read(const char *path, size_t size_max, struct file_text *, struct err *);
+
+#define FILE_TRIES 3
+
+#endif

@@ -1,0 +1,330 @@
+/* identity.c - who a pool runs as: names from the file, numbers from the user database. */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/text.h"
+#include "supervisor/load/compile.h"
+
+#define ENTRY_BYTES_FIRST 512u
+#define ENTRY_BYTES_MAX   (1u << 20) /* a group with tens of thousands of members */
+#define GROUPS_MAX        65536      /* NGROUPS_MAX of the kernel */
+#define NAMES_OFFERED_MAX 10000      /* of a user database that may be remote */
+#define NOBODY            65534u
+
+/* A user or a group. */
+struct database_entry {
+    struct passwd user;
+    struct group group;
+    char *bytes; /* what the two borrow from; free */
+};
+
+enum database { DATABASE_USER_NAME, DATABASE_USER_ID, DATABASE_GROUP_NAME };
+
+static int
+database_ask(enum database which, const char *name, uid_t uid, struct database_entry *entry,
+             size_t size, bool *found)
+{
+    struct passwd *user = NULL;
+    struct group *group = NULL;
+    int r = 0;
+    switch (which) {
+    case DATABASE_USER_NAME:
+        r = getpwnam_r(name, &entry->user, entry->bytes, size, &user);
+        break;
+    case DATABASE_USER_ID:
+        r = getpwuid_r(uid, &entry->user, entry->bytes, size, &user);
+        break;
+    case DATABASE_GROUP_NAME:
+        r = getgrnam_r(name, &entry->group, entry->bytes, size, &group);
+        break;
+    }
+    *found = user != NULL || group != NULL;
+    return r;
+}
+
+/* Looks one entry up. Returns 0, -ENOENT, or what the database said. */
+static int
+database_find(enum database which, const char *name, uid_t uid, struct database_entry *entry)
+{
+    entry->bytes = NULL;
+    size_t size = ENTRY_BYTES_FIRST;
+    int r = ERANGE;
+    bool found = false;
+    while (r == EINTR || (r == ERANGE && size <= ENTRY_BYTES_MAX)) {
+        size = r == ERANGE ? size * 2 : size;
+        char *bytes = realloc(entry->bytes, size);
+        r = bytes == NULL ? ENOMEM : 0;
+        if (bytes == NULL)
+            break;
+        entry->bytes = bytes;
+        r = database_ask(which, name, uid, entry, size, &found);
+    }
+    if (found)
+        return 0;
+    free(entry->bytes);
+    /* Several codes mean "no such name" (getpwnam(3)). */
+    return r == 0 || r == ENOENT || r == ESRCH || r == EBADF || r == EPERM ? -ENOENT : -r;
+}
+
+static void
+nearest_user(struct text_nearest *nearest)
+{
+    setpwent();
+    struct passwd *user;
+    for (int i = 0; i < NAMES_OFFERED_MAX && (user = getpwent()) != NULL; i++)
+        text_nearest_offer(nearest, user->pw_name);
+    endpwent();
+}
+
+static void
+nearest_group(struct text_nearest *nearest)
+{
+    setgrent();
+    struct group *group;
+    for (int i = 0; i < NAMES_OFFERED_MAX && (group = getgrent()) != NULL; i++)
+        text_nearest_offer(nearest, group->gr_name);
+    endgrent();
+}
+
+/* Writes why the name was not found, with the nearest one that is there. */
+static void
+not_found(char text[160], const char *what, const char *name, int error,
+          void (*nearest_of)(struct text_nearest *))
+{
+    char escaped[40];
+    text_escape(escaped, sizeof escaped, name, strlen(name));
+    struct text_nearest nearest;
+    text_nearest_init(&nearest, name);
+    if (error != -ENOENT) {
+        snprintf(text, 160, "the %s \"%s\" cannot be looked up: %s", what, escaped,
+                 strerror(-error));
+        return;
+    }
+    nearest_of(&nearest);
+    if (nearest.best[0] == '\0')
+        snprintf(text, 160, "there is no %s \"%s\"", what, escaped);
+    else
+        snprintf(text, 160, "there is no %s \"%s\"; did you mean \"%s\"?", what, escaped,
+                 nearest.best);
+}
+
+/* The groups that the user database gives the user, into the image. */
+static void
+take_groups(struct load *load, struct identity *identity)
+{
+    int count = 64;
+    gid_t *groups = NULL;
+    for (int tries = 0; tries < 2; tries++) {
+        gid_t *more = reallocarray(groups, (size_t)count, sizeof *groups);
+        if (more == NULL)
+            break;
+        groups = more;
+        if (getgrouplist(identity->user, identity->gid, groups, &count) >= 0) {
+            _Static_assert(sizeof(gid_t) == sizeof(uint32_t), "gids are 32 bits");
+            identity->group_count = (uint32_t)count;
+            identity->groups = image_bytes(&load->image, groups, (size_t)count * sizeof *groups, 4);
+            free(groups);
+            return;
+        }
+        count = MIN(count, GROUPS_MAX);
+    }
+    free(groups);
+    load->failed = true;
+}
+
+static void
+take_user(struct identity *identity, const struct passwd *user)
+{
+    identity->user = strdup(user->pw_name);
+    identity->home = strdup(user->pw_dir[0] == '/' ? user->pw_dir : "/");
+    identity->shell = strdup(user->pw_shell[0] == '/' ? user->pw_shell : "/bin/sh");
+    identity->uid = user->pw_uid;
+    identity->gid = user->pw_gid;
+}
+
+static void
+look_up_group(struct identity *identity)
+{
+    if (identity->asked_group == NULL)
+        return;
+    struct database_entry entry;
+    int r = database_find(DATABASE_GROUP_NAME, identity->asked_group, 0, &entry);
+    if (r != 0) {
+        not_found(identity->group_error, "group", identity->asked_group, r, nearest_group);
+        return;
+    }
+    identity->gid = entry.group.gr_gid;
+    free(entry.bytes);
+}
+
+/* As root: who the pool names. */
+static void
+look_up(struct load *load, struct identity *identity)
+{
+    struct database_entry entry;
+    int r = database_find(DATABASE_USER_NAME, identity->asked_user, 0, &entry);
+    if (r != 0) {
+        not_found(identity->user_error, "user", identity->asked_user, r, nearest_user);
+    } else {
+        take_user(identity, &entry.user);
+        free(entry.bytes);
+    }
+    look_up_group(identity);
+    if (identity->user_error[0] == '\0' && identity->group_error[0] == '\0')
+        take_groups(load, identity);
+}
+
+/* Not as root: ourselves, whatever the pool names. A user id need not have a name (containers). */
+static void
+look_up_own(struct identity *identity)
+{
+    char number[16];
+    snprintf(number, sizeof number, "%u", (unsigned)geteuid());
+    struct passwd nameless = {.pw_name = number, .pw_dir = (char[]){"/"}, .pw_shell = (char[]){""}};
+    struct database_entry entry;
+    if (database_find(DATABASE_USER_ID, NULL, geteuid(), &entry) == 0) {
+        take_user(identity, &entry.user);
+        free(entry.bytes);
+    } else {
+        take_user(identity, &nameless);
+    }
+    identity->gid = getegid();
+    gid_t own = identity->gid;
+    look_up_group(identity);
+    if (identity->user != NULL && identity->asked_user != NULL &&
+        strcmp(identity->asked_user, identity->user) != 0)
+        snprintf(identity->user_error, sizeof identity->user_error,
+                 "poold does not run as root, so workers run as \"%.32s\"; leave the key out",
+                 identity->user);
+    if (identity->group_error[0] == '\0' && identity->gid != own)
+        snprintf(identity->group_error, sizeof identity->group_error,
+                 "poold does not run as root, so workers keep its own group; leave the key out");
+}
+
+static bool
+is_equal(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static char *
+copy_of(struct load *load, const char *string)
+{
+    char *copy = string == NULL ? NULL : strdup(string);
+    if (string != NULL && copy == NULL)
+        load->failed = true;
+    return copy;
+}
+
+/* The identity of these names, looked up once a load. NULL: out of memory. */
+static struct identity *
+identity_find(struct load *load, const char *user, const char *group)
+{
+    struct identity *identity = load->identities;
+    for (; identity != NULL; identity = identity->next) {
+        if (is_equal(identity->asked_user, user) && is_equal(identity->asked_group, group))
+            return identity;
+    }
+    identity = calloc(1, sizeof *identity);
+    if (identity == NULL) {
+        load->failed = true;
+        return NULL;
+    }
+    identity->next = load->identities;
+    load->identities = identity;
+    identity->asked_user = copy_of(load, user);
+    identity->asked_group = copy_of(load, group);
+    if (load->failed)
+        return NULL;
+    if (load->is_root)
+        look_up(load, identity);
+    else
+        look_up_own(identity);
+    bool complete = identity->user != NULL && identity->home != NULL && identity->shell != NULL;
+    if (identity->user_error[0] == '\0' && !complete)
+        load->failed = true;
+    return load->failed ? NULL : identity;
+}
+
+/* Reports at /identity/NAME of the pool. */
+static void
+refuse(struct load *load, const char *name, const char *text)
+{
+    struct pointer_mark mark = pointer_enter_member(&load->pointer, "identity");
+    pointer_enter_member(&load->pointer, name);
+    problem_add(&load->problems, &load->pointer, PROBLEM_AT_VALUE, "%s", text);
+    pointer_leave(&load->pointer, mark);
+}
+
+const struct identity *
+identity_resolve(struct load *load, const struct draft *draft)
+{
+    if (!draft_is_right(draft, "identity.user") || !draft_is_right(draft, "identity.group"))
+        return NULL;
+    if (load->is_root && draft->user == NULL) {
+        problem_add(&load->problems, &load->pointer, PROBLEM_AT_KEY,
+                    "\"identity\": {\"user\": ...} is missing; poold runs as root, so the pool "
+                    "must name its user, \"root\" too");
+        return NULL;
+    }
+    const struct identity *identity = identity_find(load, draft->user, draft->group);
+    if (identity == NULL)
+        return NULL;
+    if (identity->user_error[0] != '\0')
+        refuse(load, "user", identity->user_error);
+    if (identity->group_error[0] != '\0')
+        refuse(load, "group", identity->group_error);
+    return identity->user_error[0] == '\0' && identity->group_error[0] == '\0' ? identity : NULL;
+}
+
+void
+identities_fini(struct load *load)
+{
+    while (load->identities != NULL) {
+        struct identity *identity = load->identities;
+        load->identities = identity->next;
+        free(identity->asked_user);
+        free(identity->asked_group);
+        free(identity->user);
+        free(identity->home);
+        free(identity->shell);
+        free(identity);
+    }
+}
+
+void
+identity_engine(struct load *load, struct record_header *header)
+{
+    const char *name = load->options->engine_user;
+    if (name == NULL)
+        name = LOAD_ENGINE_USER;
+    header->engine_uid = geteuid();
+    header->engine_gid = getegid();
+    struct database_entry entry;
+    if (!load->is_root) {
+        const struct identity *own = identity_find(load, NULL, NULL);
+        header->engine_user = own == NULL ? 0 : image_string(&load->image, own->user);
+        return;
+    }
+    if (database_find(DATABASE_USER_NAME, name, 0, &entry) == 0) {
+        header->engine_uid = entry.user.pw_uid;
+        header->engine_gid = entry.user.pw_gid;
+        header->engine_user = image_string(&load->image, entry.user.pw_name);
+        free(entry.bytes);
+        return;
+    }
+    char escaped[TEXT_WORD_MAX];
+    text_escape(escaped, sizeof escaped, name, strlen(name));
+    header->engine_uid = header->engine_gid = NOBODY;
+    header->engine_user = image_string(&load->image, "nobody");
+    load->warning_count++;
+    buffer_print(&load->warnings,
+                 "the engine runs as user %u, as there is no user \"%s\"; create it, or give "
+                 "--engine-user\n",
+                 NOBODY, escaped);
+}

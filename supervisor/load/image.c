@@ -1,0 +1,86 @@
+/* image.c - building a compiled configuration. */
+#include "supervisor/load/image.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/hash.h"
+
+void
+image_fini(struct image *image)
+{
+    buffer_fini(&image->pools);
+    buffer_fini(&image->sockets);
+    buffer_fini(&image->text);
+    map_fini(&image->known);
+}
+
+/* A hash only says where to look; what counts is that the same bytes stand there. */
+static bool
+image_holds(const struct image *image, uint64_t at, const void *bytes, size_t len)
+{
+    return at + len <= image->text.len && memcmp(image->text.bytes + at, bytes, len) == 0;
+}
+
+uint32_t
+image_bytes(struct image *image, const void *bytes, size_t len, size_t align)
+{
+    static const char zeros[4];
+    assert(align == 1 || align == 4);
+    if (len == 0)
+        return 0;
+    uint64_t hash = hash_bytes(HASH_START + align, bytes, len);
+    const uint64_t *known = map_find(&image->known, hash);
+    if (known != NULL && image_holds(image, *known, bytes, len))
+        return (uint32_t)*known;
+    buffer_add(&image->text, zeros, (align - image->text.len % align) % align);
+    size_t at = image->text.len;
+    buffer_add(&image->text, bytes, len);
+    if (image->text.failed || image->text.len > UINT32_MAX || map_put(&image->known, hash, at) != 0)
+        image->failed = true;
+    return (uint32_t)at;
+}
+
+uint32_t
+image_string(struct image *image, const char *string)
+{
+    return image_bytes(image, string, strlen(string) + 1, 1);
+}
+
+uint32_t
+image_pool_count(const struct image *image)
+{
+    return (uint32_t)(image->pools.len / sizeof(struct record_pool));
+}
+
+uint32_t
+image_socket_count(const struct image *image)
+{
+    return (uint32_t)(image->sockets.len / sizeof(struct record_socket));
+}
+
+void *
+image_finish(const struct image *image, const struct record_header *like, size_t *size)
+{
+    struct buffer all = {0};
+    struct record_header header = *like;
+    memcpy(header.magic, RECORD_MAGIC, sizeof header.magic);
+    header.version = RECORD_VERSION;
+    header.pools = image_pool_count(image);
+    header.sockets = image_socket_count(image);
+    header.text_size = image->text.len;
+    header.serial = 0;
+    buffer_add(&all, &header, sizeof header);
+    buffer_add(&all, image->pools.bytes, image->pools.len);
+    buffer_add(&all, image->sockets.bytes, image->sockets.len);
+    buffer_add(&all, image->text.bytes, image->text.len);
+    if (all.failed || image->failed || image->pools.failed || image->sockets.failed ||
+        image->text.failed) {
+        buffer_fini(&all);
+        return NULL;
+    }
+    header.serial = hash_mix(hash_bytes(HASH_START, all.bytes, all.len));
+    memcpy(all.bytes, &header, sizeof header);
+    *size = all.len;
+    return all.bytes;
+}

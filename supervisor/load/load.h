@@ -1,0 +1,49 @@
+/* load.h - the loader: from a configuration file to a compiled configuration (record.h).
+ *
+ * It runs once with the rights that poold was started with, for one load, and is gone. */
+#ifndef POOLD_LOAD_H
+#define POOLD_LOAD_H
+
+#include <stdio.h>
+
+#include "common/base.h"
+#include "common/err.h"
+
+struct load_options {
+    const char *config;      /* path; NULL: /etc/poold/poold.json, or the user's own */
+    const char *engine_user; /* NULL: LOAD_ENGINE_USER */
+    const char *state_dir;   /* not read yet: this version keeps no last good configuration */
+};
+
+#define LOAD_ENGINE_USER "poold"
+#define LOAD_FILE_MAX    (4u << 20) /* bytes of a configuration file; 5,000 pools need under 3 MiB */
+#define LOAD_ERRORS_MAX  1000u      /* errors that are listed; further ones are counted */
+
+/* A compiled configuration, or the errors that kept it from being one, as record.h lays it out. */
+struct load_result {
+    void *image;
+    size_t size;
+};
+
+/* Compiles the file that options name. Returns 0 - also when the configuration has errors, which
+ * are in the image then - or -ENOMEM. The caller ends with load_result_fini. */
+int load_compile(const struct load_options *, struct load_result *, struct err *);
+
+/* The same from len bytes at text; options->config is the name that messages use. */
+int load_compile_text(const struct load_options *, const char *text, size_t len,
+                      struct load_result *, struct err *);
+void load_result_fini(struct load_result *);
+
+/* `poold-engine --load`: writes the image to the memfd at LOADER_MEMFD_FD and seals it. Returns the
+ * exit status: 0 written, also when it holds errors; 1 not written, the reason is on stderr. */
+int load_main(const struct load_options *);
+
+/* `poold --check`: errors, or a summary, and warnings, to out. Returns the exit status: 0, 78
+ * (EX_CONFIG) when there are errors, 1 when the check itself failed. */
+int load_check(const struct load_options *, FILE *out);
+
+/* `poold-engine --keys`: a line per key: key, type, unit, default, takes effect, documentation,
+ * with a tab between. Returns the exit status. */
+int load_keys(FILE *out);
+
+#endif
