@@ -7,8 +7,9 @@
 
 struct sink;
 
-/* A non-blocking sender of RFC 3164 lines (<PRI>Mmm dd hh:mm:ss poold[pid]: text fields) to the
- * datagram socket at path. Nothing ever waits: what a full or missing socket does not take is counted,
+/* A non-blocking sender of RFC 3164 lines to the datagram socket at path:
+ *     <PRI>Mmm dd hh:mm:ss poold[pid]: number name pool/worker: text seq=n fields
+ * Number and name come first, where nothing that a worker wrote can stand. Nothing ever waits: what a full or missing socket does not take is counted,
  * and once it takes again one event 6061 says how many were dropped. A socket that went away is
  * connected anew, at most once a second, driven by the next event or by sink_deadline. */
 int sink_syslog_create(struct sink **out, struct events *, const char *path, struct err *err);
@@ -18,6 +19,11 @@ int sink_syslog_create(struct sink **out, struct events *, const char *path, str
  * line, otherwise the line is dropped and counted as above. */
 int sink_stderr_create(struct sink **out, struct events *, int fd, struct err *err);
 
+/* What --log says: syslog (/dev/log), stderr, or the absolute path of a datagram socket that takes
+ * syslog lines. Anything else is -EINVAL with what is allowed. */
+int sink_create(struct sink **out, struct events *, const char *target, struct err *err);
+
+/* Events must still be there: the sink takes itself off their list. */
 void sink_destroy(struct sink **);
 
 /* Call when due (MSEC_NEVER: never): lets a sink say what it dropped when no event comes by. */

@@ -1,0 +1,143 @@
+/* sink_syslog.c - the sink that writes to a syslog daemon's datagram socket.
+ *
+ * Not syslog(3): that waits for ever when the daemon stalls, and says nothing when there is none. */
+#include "supervisor/engine/sink_inside.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FACILITY_DAEMON 3u
+
+struct sink_syslog {
+    struct sink sink; /* first */
+    struct sockaddr_un address;
+    int fd;          /* -1: not connected */
+    int why;         /* errno of the last attempt to connect */
+    msec connect_at; /* not before */
+    pid_t pid;
+};
+
+static void
+syslog_disconnect(struct sink_syslog *syslog)
+{
+    if (syslog->fd >= 0)
+        close(syslog->fd);
+    syslog->fd = -1;
+}
+
+/* Connects unless the last attempt is too near. Returns whether it is connected now. */
+static bool
+syslog_connect(struct sink_syslog *syslog)
+{
+    msec now = io_now();
+    if (now < syslog->connect_at)
+        return false;
+    syslog->connect_at = now + SINK_RETRY_MS;
+    syslog_disconnect(syslog);
+    syslog->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (syslog->fd >= 0 &&
+        connect(syslog->fd, (struct sockaddr *)&syslog->address, sizeof syslog->address) == 0)
+        return true;
+    syslog->why = errno;
+    syslog_disconnect(syslog);
+    return false;
+}
+
+static void
+syslog_format(const struct sink_syslog *syslog, const struct event_seen *seen,
+              struct sink_line *line)
+{
+    time_t seconds = (time_t)(seen->wall_ms / 1000);
+    struct tm tm;
+    char stamp[32];
+    if (localtime_r(&seconds, &tm) == NULL)
+        memset(&tm, 0, sizeof tm);
+    strftime(stamp, sizeof stamp, "%b %e %H:%M:%S", &tm);
+    line_add(line, "<%u>%s poold[%d]: %u %s ", FACILITY_DAEMON << 3 | seen->severity, stamp,
+             (int)syslog->pid, seen->id, event_row(seen->id)->name);
+    line_add_subject(line, seen);
+    line_add(line, "%s", seen->text);
+    if (seen->seq != 0)
+        line_add(line, " seq=%llu", (unsigned long long)seen->seq);
+    if (seen->fields[0] != '\0')
+        line_add(line, " %s", seen->fields);
+}
+
+/* 0 or a negative errno. */
+static int
+syslog_send(const struct sink_syslog *syslog, const struct sink_line *line)
+{
+    return send(syslog->fd, line->text, line->len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ? 0 : -errno;
+}
+
+/* Errors after which the same connection may work again: the daemon is slow. */
+static bool
+is_full(int rc)
+{
+    return rc == -EAGAIN || rc == -ENOBUFS || rc == -ENOMEM || rc == -EINTR;
+}
+
+/* A daemon that was started anew has a new socket in the place of the old: the line that finds out
+ * goes to the new one, so that a restart alone loses nothing. */
+static int
+syslog_take(struct sink *sink, const struct event_seen *seen)
+{
+    struct sink_syslog *syslog = (struct sink_syslog *)sink;
+    if (syslog->fd < 0 && !syslog_connect(syslog))
+        return -syslog->why;
+    struct sink_line line = {.len = 0};
+    syslog_format(syslog, seen, &line);
+    int rc = syslog_send(syslog, &line);
+    if (rc == 0 || is_full(rc))
+        return rc;
+    syslog->why = -rc;
+    syslog_disconnect(syslog);
+    return syslog_connect(syslog) ? syslog_send(syslog, &line) : -syslog->why;
+}
+
+/* Connects anew: a daemon that died leaves a connection that poll(2) calls writable. Through a living
+ * one poll(2) sees the peer's queue. */
+static bool
+syslog_is_ready(struct sink *sink)
+{
+    struct sink_syslog *syslog = (struct sink_syslog *)sink;
+    if (!syslog_connect(syslog) && syslog->fd < 0)
+        return false;
+    struct pollfd poller = {.fd = syslog->fd, .events = POLLOUT};
+    return poll(&poller, 1, 0) == 1 && (poller.revents & POLLOUT) != 0;
+}
+
+static void
+syslog_destroy(struct sink *sink)
+{
+    struct sink_syslog *syslog = (struct sink_syslog *)sink;
+    syslog_disconnect(syslog);
+    free(syslog);
+}
+
+int
+sink_syslog_create(struct sink **out, struct events *events, const char *path, struct err *err)
+{
+    static const struct sink_kind kind = {syslog_take, syslog_is_ready, syslog_destroy};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path)
+        return err_set(err, -ENAMETOOLONG,
+                       "the path of the log socket is longer than %zu bytes: %s",
+                       sizeof address.sun_path - 1, path);
+    struct sink_syslog *syslog = calloc(1, sizeof *syslog);
+    if (syslog == NULL)
+        return err_errno(err, -ENOMEM, "make the syslog sink");
+    memcpy(address.sun_path, path, strlen(path));
+    syslog->address = address;
+    syslog->fd = -1;
+    syslog->pid = getpid();
+    sink_begin(&syslog->sink, &kind, events, path);
+    *out = &syslog->sink;
+    return 0;
+}
