@@ -14,7 +14,7 @@ typedef uint64_t msec; /* milliseconds of CLOCK_MONOTONIC, or a span of them */
 #define ARRAY_LEN(a)      (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)         ((a) < (b) ? (a) : (b))
 #define MAX(a, b)         ((a) > (b) ? (a) : (b))
-#define ATTR_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define ATTR_PRINTF(f, a) __attribute__((format(__printf__, f, a)))
 #define ATTR_NODISCARD    __attribute__((warn_unused_result))
 
 #define NONE UINT32_MAX /* no index, no slot */
