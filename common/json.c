@@ -167,7 +167,10 @@ json_found(const json_t *value, char buf[JSON_FOUND_MAX])
                  json_integer_value(value));
         return buf;
     case JSON_REAL:
-        snprintf(buf, JSON_FOUND_MAX, "the number %#.15g", json_real_value(value));
+        snprintf(text, sizeof text, "%.15g", json_real_value(value));
+        /* 1.0 must not look like the integer that it is not. */
+        snprintf(buf, JSON_FOUND_MAX, "the number %s%s", text,
+                 text[strcspn(text, ".e")] == '\0' ? ".0" : "");
         return buf;
     case JSON_TRUE:
         return strcpy(buf, "true");

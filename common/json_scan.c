@@ -226,9 +226,9 @@ read_value(struct scanner *s, struct json_node *node)
 
 /* Reads the key and the value of the next member of the innermost object. */
 static bool
-read_member(struct scanner *s, struct level *level)
+read_member(struct scanner *s, const struct level *level, size_t index)
 {
-    struct json_node node = {0};
+    struct json_node node = {.depth = s->depth, .index = index};
     skip_space(s);
     node.key = s->at;
     uint64_t key = HASH_START;
@@ -252,8 +252,9 @@ read_inside(struct scanner *s)
         return false;
     size_t index = level->index++;
     if (level->is_object)
-        return read_member(s, level);
-    struct json_node node = {.path = json_path_element(level->path, index)};
+        return read_member(s, level, index);
+    struct json_node node = {
+        .depth = s->depth, .index = index, .path = json_path_element(level->path, index)};
     return read_value(s, &node);
 }
 

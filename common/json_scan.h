@@ -12,6 +12,8 @@ struct json_place {
 
 /* A value of the document, as json_scan meets it: parents before children. */
 struct json_node {
+    unsigned depth;        /* 0: the document */
+    size_t index;          /* in its object or array */
     uint64_t path;         /* hash of its JSON pointer, see json_path_child */
     uint64_t member;       /* hash that only the same key in the same object shares; 0: no member */
     struct json_place key; /* of the key's opening quote; value's own place if it is no member */

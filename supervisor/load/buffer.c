@@ -44,7 +44,7 @@ buffer_add(struct buffer *buffer, const void *bytes, size_t len)
 void
 buffer_print(struct buffer *buffer, const char *format, ...)
 {
-    char line[1024];
+    char line[1536];
     va_list ap;
     va_start(ap, format);
     int n = vsnprintf(line, sizeof line, format, ap);

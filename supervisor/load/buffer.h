@@ -14,6 +14,7 @@ struct buffer {
 /* A zeroed struct buffer is empty. */
 void buffer_fini(struct buffer *);
 void buffer_add(struct buffer *, const void *bytes, size_t len);
+/* At most 1535 bytes. */
 void buffer_print(struct buffer *, const char *format, ...) ATTR_PRINTF(2, 3);
 
 #endif

@@ -38,6 +38,9 @@ struct load {
  * load->pointer. Returns whether it is right. */
 bool value_take(struct load *, const struct config_key *, const json_t *value, struct draft *);
 
+/* Reports, at load->pointer, a value that is no string. */
+bool value_check_string(struct load *, const json_t *value);
+
 /* --- identity.c */
 
 struct identity {

@@ -91,7 +91,7 @@ set_given(struct load *load, struct variable *list, size_t *count, const json_t 
     {
         struct pointer_mark mark = pointer_enter_member(&load->pointer, name);
         if (is_comment(name))
-            check_comment(load, value);
+            value_check_string(load, value);
         else if (check_variable(load, name, value))
             set_variable(list, count, name, json_string_value(value));
         else

@@ -275,7 +275,8 @@ listen_resolve(struct load *load, struct draft *draft, const char *pool,
     json_array_foreach(draft->listen, index, element)
     {
         struct pointer_mark mark = pointer_enter_element(&load->pointer, index);
-        add_socket(load, draft, pool, json_string_value(element), identity);
+        if (value_check_string(load, element))
+            add_socket(load, draft, pool, json_string_value(element), identity);
         pointer_leave(&load->pointer, mark);
     }
     pointer_leave(&load->pointer, list);

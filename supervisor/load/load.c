@@ -48,7 +48,7 @@ compile_pools(struct load *load, const json_t *pools)
     {
         struct pointer_mark mark = pointer_enter_member(&load->pointer, name);
         if (is_comment(name))
-            check_comment(load, pool);
+            value_check_string(load, pool);
         else
             pool_compile(load, name, pool);
         pointer_leave(&load->pointer, mark);
@@ -64,7 +64,7 @@ compile_member(struct load *load, const char *name, const json_t *value)
     if (strcmp(name, "pools") == 0) {
         compile_pools(load, value);
     } else if (is_comment(name)) {
-        check_comment(load, value);
+        value_check_string(load, value);
     } else {
         text_nearest_init(&nearest, name);
         text_nearest_offer(&nearest, "pools");
@@ -261,6 +261,31 @@ load_main(const struct load_options *options)
     return r == 0 ? 0 : 1;
 }
 
+/* The warnings are whole lines. */
+static void
+print_warnings(const char *lines, FILE *out)
+{
+    while (*lines != '\0') {
+        int len = (int)strcspn(lines, "\n");
+        fprintf(out, "warning: %.*s\n", len, lines);
+        lines += len + (lines[len] == '\n');
+    }
+}
+
+static int
+print_verdict(const struct record *record, FILE *out)
+{
+    const struct record_header *header = record->header;
+    if (header->errors > 0)
+        fputs(record->text, out);
+    else
+        fprintf(out, "%s: %u pool%s, %u socket%s: valid\n", record_text(record, header->source),
+                header->pools, header->pools == 1 ? "" : "s", header->sockets,
+                header->sockets == 1 ? "" : "s");
+    print_warnings(record_text(record, header->warning_text), out);
+    return header->errors > 0 ? EX_CONFIG : 0;
+}
+
 int
 load_check(const struct load_options *options, FILE *out)
 {
@@ -270,17 +295,9 @@ load_check(const struct load_options *options, FILE *out)
         fprintf(out, "poold: the configuration was not checked: %s\n", err.text);
         return 1;
     }
-    const struct record_header *header = result.image;
-    const char *text = (const char *)(header + 1) + header->pools * sizeof(struct record_pool) +
-                       header->sockets * sizeof(struct record_socket);
-    if (header->errors > 0)
-        fputs(text, out);
-    else
-        fprintf(out, "%s: %u pool%s, %u socket%s: valid\n", text + header->source, header->pools,
-                header->pools == 1 ? "" : "s", header->sockets, header->sockets == 1 ? "" : "s");
-    if (header->warnings > 0)
-        fprintf(out, "warning: %s", text + header->warning_text);
-    int status = header->errors > 0 ? EX_CONFIG : 0;
+    struct record record;
+    record_view(&record, result.image, result.size);
+    int status = print_verdict(&record, out);
     load_result_fini(&result);
     return fflush(out) == 0 ? status : 1;
 }

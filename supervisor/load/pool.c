@@ -17,15 +17,6 @@ is_comment(const char *key)
     return strcmp(key, "$schema") == 0 || strcmp(key, "$comment") == 0;
 }
 
-void
-check_comment(struct load *load, const json_t *value)
-{
-    char found[JSON_FOUND_MAX];
-    if (!json_is_string(value))
-        problem_add(&load->problems, &load->pointer, PROBLEM_AT_VALUE,
-                    "found %s, but a string is needed", json_found(value, found));
-}
-
 static void take_object(struct load *load, const char *group, const json_t *object,
                         struct draft *draft);
 
@@ -54,7 +45,7 @@ take_member(struct load *load, const char *group, const char *name, const json_t
         if (!value_take(load, key, value, draft))
             draft->wrong |= UINT64_C(1) << (key - config_keys);
     } else if (is_comment(name)) {
-        check_comment(load, value);
+        value_check_string(load, value);
     } else if (!fits || !key_is_group(path)) {
         refuse_unknown(load, group, name);
     } else if (!json_is_object(value)) {

@@ -36,7 +36,6 @@ bool draft_is_right(const struct draft *, const char *path);
 
 /* Keys that stand in every object, hold a string, and say nothing to poold. */
 bool is_comment(const char *key);
-void check_comment(struct load *, const json_t *value);
 
 /* Compiles the pool that load->pointer points to, or reports everything that is wrong with it. */
 void pool_compile(struct load *, const char *name, const json_t *object);

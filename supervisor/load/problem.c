@@ -165,7 +165,8 @@ problems_print(struct problems *problems, const char *file, struct buffer *out)
     if (count > 0)
         qsort(list, count, sizeof *list, compare_places);
     for (size_t i = 0; i < count; i++) {
-        buffer_print(out, "%s:", file);
+        buffer_add(out, file, strlen(file));
+        buffer_add(out, ":", 1);
         if (list[i].place.line != 0)
             buffer_print(out, "%u:%u:", list[i].place.line, list[i].place.column);
         buffer_add(out, " ", 1);
@@ -173,7 +174,7 @@ problems_print(struct problems *problems, const char *file, struct buffer *out)
         buffer_add(out, "\n", 1);
     }
     if (problems->count > count)
-        buffer_print(out, "%s: and %zu more errors\n", file, problems->count - count);
+        buffer_print(out, "and %zu more errors\n", problems->count - count);
     if (problems->text.failed || problems->list.failed)
         out->failed = true;
 }

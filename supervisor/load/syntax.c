@@ -10,17 +10,38 @@ struct duplicates {
     struct load *load;
     const char *text;
     size_t len;
-    struct map seen; /* member -> offset of its key */
+    struct map seen;                            /* member -> offset of its key */
+    struct json_node above[JSON_DEPTH_MAX + 1]; /* the value at hand and what it is in, by depth */
 };
 
-/* The key at offset, in its quotes, as the file writes it. */
-static size_t
-key_length(const char *text, size_t len, size_t offset)
+/* The key of a member as the file writes it, without its quotes. */
+static void
+copy_key(const struct duplicates *duplicates, const struct json_node *node,
+         char key[TEXT_WORD_MAX + 1])
 {
-    size_t end = offset + 1;
-    while (end < len && text[end] != '"')
-        end += text[end] == '\\' ? 2 : 1;
-    return MIN(end + 1, len) - offset;
+    size_t start = node->key.offset + 1, end = start;
+    while (end < duplicates->len && duplicates->text[end] != '"')
+        end += duplicates->text[end] == '\\' ? 2 : 1;
+    size_t len = MIN(MIN(end, duplicates->len) - start, TEXT_WORD_MAX);
+    memcpy(key, duplicates->text + start, len);
+    key[len] = '\0';
+}
+
+/* The JSON pointer of the value at hand. */
+static void
+point(const struct duplicates *duplicates, unsigned depth, struct pointer *pointer)
+{
+    char key[TEXT_WORD_MAX + 1];
+    pointer_init(pointer);
+    for (unsigned i = 1; i <= depth; i++) {
+        const struct json_node *node = &duplicates->above[i];
+        if (node->member != 0) {
+            copy_key(duplicates, node, key);
+            pointer_enter_member(pointer, key);
+        } else {
+            pointer_enter_element(pointer, node->index);
+        }
+    }
 }
 
 static void
@@ -28,6 +49,7 @@ check_duplicate(const struct json_node *node, void *arg)
 {
     struct duplicates *duplicates = arg;
     struct load *load = duplicates->load;
+    duplicates->above[node->depth] = *node;
     if (node->member == 0)
         return;
     const uint64_t *first = map_find(&duplicates->seen, node->member);
@@ -37,12 +59,10 @@ check_duplicate(const struct json_node *node, void *arg)
         return;
     }
     struct json_place place = json_place_of(duplicates->text, duplicates->len, (size_t)*first);
-    char key[TEXT_WORD_MAX + 8];
-    text_escape(key, sizeof key, duplicates->text + node->key.offset,
-                key_length(duplicates->text, duplicates->len, node->key.offset));
-    problem_add_place(&load->problems, NULL, node->key,
-                      "the key %s is there already, at line %u, column %u", key, place.line,
-                      place.column);
+    struct pointer pointer;
+    point(duplicates, node->depth, &pointer);
+    problem_add_place(&load->problems, &pointer, node->key,
+                      "the key is there already, at line %u, column %u", place.line, place.column);
 }
 
 static void
@@ -51,6 +71,27 @@ report_duplicates(struct load *load, const char *text, size_t len)
     struct duplicates duplicates = {.load = load, .text = text, .len = len};
     json_scan(text, len, check_duplicate, &duplicates);
     map_fini(&duplicates.seen);
+}
+
+static bool
+is_blank(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (memchr(" \t\r\n", text[i], 4) == NULL)
+            return false;
+    }
+    return true;
+}
+
+static void
+report_failure(struct load *load, const char *text, size_t len, const struct json_failure *failure)
+{
+    char what[256];
+    struct json_place place = {
+        .offset = failure->offset, .line = failure->line, .column = failure->column};
+    text_escape(what, sizeof what, failure->text, strlen(failure->text));
+    problem_add_place(&load->problems, NULL, place, "%s",
+                      is_blank(text, len) ? "there is nothing in it" : what);
 }
 
 json_t *
@@ -62,12 +103,7 @@ syntax_parse(struct load *load, const char *text, size_t len)
         report_duplicates(load, text, len);
         tree = json_parse(text, len, true, &failure);
     }
-    if (tree == NULL) {
-        char what[256];
-        text_escape(what, sizeof what, failure.text, strlen(failure.text));
-        struct json_place place = {
-            .offset = failure.offset, .line = failure.line, .column = failure.column};
-        problem_add_place(&load->problems, NULL, place, "%s", what);
-    }
+    if (tree == NULL)
+        report_failure(load, text, len, &failure);
     return tree;
 }

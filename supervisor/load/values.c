@@ -112,7 +112,7 @@ take_SIGNAL(struct load *load, const struct config_key *key, const json_t *value
     const char *name = json_string_value(value);
     int number = signal_number(name);
     struct text_nearest nearest;
-    text_nearest_init(&nearest, name);
+    text_nearest_init(&nearest, strncmp(name, "SIG", 3) == 0 ? name + 3 : name);
     for (size_t i = 0; i < ARRAY_LEN(allowed); i++) {
         if (allowed[i] == number) {
             *out = (uint8_t)number;
@@ -188,6 +188,17 @@ take_GROUP(struct load *load, const struct config_key *key, const json_t *value,
     return take_name(load, key, value, out);
 }
 
+bool
+value_check_string(struct load *load, const json_t *value)
+{
+    char found[JSON_FOUND_MAX];
+    if (json_is_string(value))
+        return true;
+    problem_add(&load->problems, &load->pointer, PROBLEM_AT_VALUE,
+                "found %s, but a string is needed", json_found(value, found));
+    return false;
+}
+
 /* Reports each element that is no string. */
 static bool
 check_strings(struct load *load, const json_t *array)
@@ -197,45 +208,39 @@ check_strings(struct load *load, const json_t *array)
     json_t *element;
     json_array_foreach(array, index, element)
     {
-        if (json_is_string(element))
-            continue;
-        char found[JSON_FOUND_MAX];
         struct pointer_mark mark = pointer_enter_element(&load->pointer, index);
-        problem_add(&load->problems, &load->pointer, PROBLEM_AT_VALUE,
-                    "found %s, but a string is needed", json_found(element, found));
+        good = value_check_string(load, element) && good;
         pointer_leave(&load->pointer, mark);
-        good = false;
     }
     return good;
 }
 
 static bool
-take_strings(struct load *load, const struct config_key *key, const json_t *value, size_t least,
-             size_t most)
+take_array(struct load *load, const struct config_key *key, const json_t *value)
 {
     size_t size = json_array_size(value);
-    if (!json_is_array(value) || size < least || size > most) {
-        value_refuse(load, key, value);
-        return false;
-    }
-    return check_strings(load, value);
+    if (json_is_array(value) && size >= key->least && size <= key->most)
+        return true;
+    value_refuse(load, key, value);
+    return false;
 }
 
 static bool
 take_COMMAND(struct load *load, const struct config_key *key, const json_t *value,
              const json_t **out)
 {
-    if (!take_strings(load, key, value, key->least, key->most))
+    if (!take_array(load, key, value) || !check_strings(load, value))
         return false;
     *out = value;
     return true;
 }
 
+/* Its elements are judged one by one where they are resolved. */
 static bool
 take_LISTEN(struct load *load, const struct config_key *key, const json_t *value,
             const json_t **out)
 {
-    if (!take_strings(load, key, value, key->least, key->most))
+    if (!take_array(load, key, value))
         return false;
     *out = value;
     return true;
@@ -285,7 +290,7 @@ take_ready_object(struct load *load, const struct config_key *key, const json_t 
     {
         struct pointer_mark mark = pointer_enter_member(&load->pointer, name);
         if (is_comment(name)) {
-            check_comment(load, value);
+            value_check_string(load, value);
         } else if (strcmp(name, "after") == 0 || strcmp(name, "command") == 0) {
             taken++;
             good += take_ready_member(load, key, name, value, &ready);
