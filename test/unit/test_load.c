@@ -1,0 +1,482 @@
+/* test_load.c - claims about what a good configuration compiles to. */
+#include "test/unit/load_helper.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "supervisor/verbs.h"
+
+static const struct record_pool *
+good_pool(const struct compiled *compiled)
+{
+    assert_string_equal(compiled->errors, "");
+    assert_int_equal(compiled->record.header->pools, 1);
+    return &compiled->record.pools[0];
+}
+
+static void
+a_pool_without_settings_gets_the_defaults(void **state)
+{
+    (void)state;
+    struct compiled compiled = compile_pool("");
+    const struct record_pool *pool = good_pool(&compiled);
+    const struct pool_settings *settings = &pool->settings;
+    assert_string_equal(record_text(&compiled.record, pool->name), "p");
+    assert_string_equal(record_text(&compiled.record, pool->program), "/bin/true");
+    assert_string_equal(record_text(&compiled.record, pool->directory), "/");
+    assert_int_equal(pool->argv.count, 1);
+    assert_int_equal(pool->ready.count, 0);
+    assert_int_equal(pool->umask, 0022);
+    assert_int_equal(pool->handoff, HANDOFF_LISTEN_FDS);
+    assert_int_equal(pool->stop_signal, SIGTERM);
+    assert_int_equal(pool->no_new_privs, 1);
+    assert_int_equal(pool->drop_privileges, geteuid() == 0);
+    assert_int_equal(pool->socket_count, 0);
+    assert_int_equal(settings->has_sockets, 0);
+    assert_int_equal(settings->workers_min, 1);
+    assert_int_equal(settings->workers_max, 1);
+    assert_int_equal(settings->surge, 1);
+    assert_int_equal(settings->ready, READY_EXEC);
+    assert_int_equal(settings->overlap, 1);
+    assert_int_equal(settings->rapid_fail, 1);
+    assert_int_equal(settings->max_failures, 5);
+    assert_int_equal(settings->startup_timeout_ms, 90000);
+    assert_int_equal(settings->shutdown_timeout_ms, 90000);
+    assert_int_equal(settings->failure_interval_ms, 300000);
+    assert_int_equal(settings->failure_delay_ms, 200);
+    assert_int_equal(settings->failure_delay_max_ms, 30000);
+    compiled_fini(&compiled);
+}
+
+static void
+every_setting_reaches_its_place(void **state)
+{
+    (void)state;
+    struct compiled compiled = compile_pool(
+        "\"directory\": \"/srv/x\", \"ready\": {\"after\": \"1500ms\", \"$comment\": \"c\"},"
+        "\"stop_signal\": \"SIGQUIT\", \"handoff\": \"fd\", \"workers\": {\"min\": 4},"
+        "\"recycling\": {\"overlap\": false, \"surge\": 2, \"$comment\": \"why\"},"
+        "\"health\": {\"startup_timeout\": \"1h30m\", \"shutdown_timeout\": \"200ms\"},"
+        "\"failure\": {\"rapid_fail\": false, \"max_failures\": 64, \"interval\": \"24h\","
+        "\"delay\": \"3s\", \"delay_max\": \"3s\"}, \"$schema\": \"s\"");
+    const struct record_pool *pool = good_pool(&compiled);
+    const struct pool_settings *settings = &pool->settings;
+    assert_string_equal(record_text(&compiled.record, pool->directory), "/srv/x");
+    assert_int_equal(settings->ready, READY_AFTER);
+    assert_int_equal(settings->ready_after_ms, 1500);
+    assert_int_equal(pool->stop_signal, SIGQUIT);
+    assert_int_equal(pool->handoff, HANDOFF_FD);
+    assert_int_equal(settings->workers_min, 4);
+    assert_int_equal(settings->workers_max, 4);
+    assert_int_equal(settings->overlap, 0);
+    assert_int_equal(settings->surge, 2);
+    assert_int_equal(settings->startup_timeout_ms, 5400000);
+    assert_int_equal(settings->shutdown_timeout_ms, 200);
+    assert_int_equal(settings->rapid_fail, 0);
+    assert_int_equal(settings->max_failures, 64);
+    assert_int_equal(settings->failure_interval_ms, 86400000);
+    assert_int_equal(settings->failure_delay_ms, 3000);
+    assert_int_equal(settings->failure_delay_max_ms, 3000);
+    compiled_fini(&compiled);
+}
+
+static void
+a_surge_above_the_pool_is_all_its_workers(void **state)
+{
+    (void)state;
+    struct compiled compiled =
+        compile_pool("\"workers\": {\"min\": 2}, \"recycling\": {\"surge\": 9}");
+    assert_int_equal(good_pool(&compiled)->settings.surge, 2);
+    compiled_fini(&compiled);
+}
+
+static void
+a_program_is_found_in_the_path_of_its_own_pool(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/poold-test-XXXXXX", program[64], members[256];
+    assert_non_null(mkdtemp(dir));
+    snprintf(program, sizeof program, "%s/only-here", dir);
+    int fd = open(program, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+    assert_true(fd >= 0);
+    close(fd);
+    snprintf(members, sizeof members,
+             "\"ready\": {\"command\": [\"only-here\", \"-q\"]}, \"environment\": {\"PATH\": "
+             "\"relative::%s:/bin\"}",
+             dir);
+    struct compiled compiled = compile_pool(members);
+    const struct record_pool *pool = good_pool(&compiled);
+    assert_int_equal(pool->settings.ready, READY_COMMAND);
+    assert_int_equal(pool->ready.count, 2);
+    assert_string_equal(string_at(&compiled.record, &pool->ready, 0), program);
+    assert_string_equal(string_at(&compiled.record, &pool->ready, 1), "-q");
+    compiled_fini(&compiled);
+
+    compiled = compile_pool("\"ready\": {\"command\": [\"only-here\"]}");
+    assert_non_null(strstr(compiled.errors,
+                           "/ready/command/0: there is no program \"only-here\" in "
+                           "the pool's PATH (/usr/local/sbin:"));
+    compiled_fini(&compiled);
+    unlink(program);
+    rmdir(dir);
+}
+
+static void
+argv0_stays_as_written_and_the_program_is_absolute(void **state)
+{
+    (void)state;
+    char text[256];
+    snprintf(text, sizeof text, "{\"pools\": {\"p\": {\"command\": [\"sh\", \"\", \"a b\"], %s}}}",
+             identity());
+    struct compiled compiled = compile(text);
+    const struct record_pool *pool = good_pool(&compiled);
+    assert_int_equal(record_text(&compiled.record, pool->program)[0], '/');
+    assert_int_equal(pool->argv.count, 3);
+    assert_string_equal(string_at(&compiled.record, &pool->argv, 0), "sh");
+    assert_string_equal(string_at(&compiled.record, &pool->argv, 1), "");
+    assert_string_equal(string_at(&compiled.record, &pool->argv, 2), "a b");
+    compiled_fini(&compiled);
+}
+
+static void
+an_absolute_program_need_not_exist_yet(void **state)
+{
+    (void)state;
+    struct compiled compiled = compile_pool("\"ready\": {\"command\": [\"/no/such/program\"]}");
+    good_pool(&compiled);
+    compiled_fini(&compiled);
+}
+
+static void
+the_environment_is_clean_and_the_pools_own_comes_on_top(void **state)
+{
+    (void)state;
+    setenv("TZ", "Europe/Berlin", 1);
+    setenv("POOLD_TEST_SECRET", "x", 1);
+    setenv("NOTIFY_SOCKET", "/x", 1);
+    struct compiled compiled = compile_pool("\"environment\": {\"HOME\": \"/h\", \"LD_PRELOAD\": "
+                                            "\"l\", \"_a1\": \"\", \"$comment\": \"c\"}");
+    const struct record_pool *pool = good_pool(&compiled);
+    const struct record *record = &compiled.record;
+    struct passwd *own = getpwuid(geteuid());
+    assert_int_equal(pool->env.count, 9);
+    assert_string_equal(variable(record, pool, "PATH"),
+                        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    assert_string_equal(variable(record, pool, "HOME"), "/h");
+    assert_string_equal(variable(record, pool, "USER"), own->pw_name);
+    assert_string_equal(variable(record, pool, "LOGNAME"), own->pw_name);
+    assert_string_equal(variable(record, pool, "SHELL"), own->pw_shell);
+    assert_string_equal(variable(record, pool, "LANG"), "C.UTF-8");
+    assert_string_equal(variable(record, pool, "TZ"), "Europe/Berlin");
+    assert_string_equal(variable(record, pool, "LD_PRELOAD"), "l");
+    assert_string_equal(variable(record, pool, "_a1"), "");
+    compiled_fini(&compiled);
+    unsetenv("TZ");
+    unsetenv("NOTIFY_SOCKET");
+    compiled = compile_pool("");
+    assert_null(variable(&compiled.record, good_pool(&compiled), "TZ"));
+    compiled_fini(&compiled);
+}
+
+static void
+addresses_become_socket_addresses(void **state)
+{
+    (void)state;
+    struct compiled compiled =
+        compile_pool("\"listen\": [\"127.0.0.1:8080\", \"[::1]:8081\", \"*:82\", "
+                     "\"unix:/run/p.sock\", \"[::]:65535\"]");
+    const struct record_pool *pool = good_pool(&compiled);
+    const struct record_socket *sockets = compiled.record.sockets;
+    assert_int_equal(pool->socket_first, 0);
+    assert_int_equal(pool->socket_count, 5);
+    assert_int_equal(pool->settings.has_sockets, 1);
+
+    struct sockaddr_in in;
+    memcpy(&in, sockets[0].sockaddr, sizeof in);
+    assert_int_equal(sockets[0].family, AF_INET);
+    assert_int_equal(sockets[0].length, sizeof in);
+    assert_int_equal(in.sin_family, AF_INET);
+    assert_int_equal(in.sin_port, htons(8080));
+    assert_int_equal(in.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+    assert_int_equal(sockets[0].dual, 0);
+    assert_int_equal(sockets[0].backlog, 1000);
+    assert_string_equal(record_text(&compiled.record, sockets[0].address), "127.0.0.1:8080");
+    assert_string_equal(record_text(&compiled.record, sockets[0].name), "p");
+
+    struct sockaddr_in6 in6;
+    memcpy(&in6, sockets[1].sockaddr, sizeof in6);
+    assert_int_equal(sockets[1].family, AF_INET6);
+    assert_int_equal(in6.sin6_port, htons(8081));
+    assert_memory_equal(&in6.sin6_addr, &in6addr_loopback, sizeof in6addr_loopback);
+    assert_int_equal(sockets[1].dual, 0);
+
+    memcpy(&in6, sockets[2].sockaddr, sizeof in6);
+    assert_int_equal(in6.sin6_port, htons(82));
+    assert_memory_equal(&in6.sin6_addr, &in6addr_any, sizeof in6addr_any);
+    assert_int_equal(sockets[2].dual, 1);
+
+    struct sockaddr_un un;
+    memcpy(&un, sockets[3].sockaddr, sizeof un);
+    assert_int_equal(sockets[3].family, AF_UNIX);
+    assert_string_equal(un.sun_path, "/run/p.sock");
+    assert_int_equal(sockets[3].length, offsetof(struct sockaddr_un, sun_path) + 12);
+    assert_int_equal(sockets[3].uid, geteuid());
+    assert_int_equal(sockets[4].dual, 0);
+    compiled_fini(&compiled);
+}
+
+static void
+a_unix_path_may_have_107_bytes(void **state)
+{
+    (void)state;
+    char path[109] = "/", members[256];
+    memset(path + 1, 'x', 106);
+    snprintf(members, sizeof members, "\"listen\": [\"unix:%s\"]", path);
+    struct compiled compiled = compile_pool(members);
+    assert_int_equal(good_pool(&compiled)->socket_count, 1);
+    compiled_fini(&compiled);
+    path[107] = 'x';
+    snprintf(members, sizeof members, "\"listen\": [\"unix:%s\"]", path);
+    compiled = compile_pool(members);
+    assert_non_null(strstr(compiled.errors, "more than 107 bytes"));
+    compiled_fini(&compiled);
+}
+
+static void
+no_pools_are_a_valid_configuration(void **state)
+{
+    (void)state;
+    struct compiled compiled = compile("{}");
+    assert_string_equal(compiled.errors, "");
+    assert_int_equal(compiled.record.header->pools, 0);
+    cpu_set_t cpus;
+    assert_int_equal(sched_getaffinity(0, sizeof cpus, &cpus), 0);
+    assert_int_equal(compiled.record.header->starts_max, 2 * CPU_COUNT(&cpus));
+    assert_string_equal(record_text(&compiled.record, compiled.record.header->source), "c.json");
+    compiled_fini(&compiled);
+}
+
+static void
+the_serial_names_the_content(void **state)
+{
+    (void)state;
+    struct compiled a = compile_pool("\"workers\": {\"min\": 2}");
+    struct compiled same = compile_pool("\"$comment\": \"other text\", \"workers\": {\"min\": 2}");
+    struct compiled other = compile_pool("\"workers\": {\"min\": 3}");
+    assert_true(a.record.header->serial != 0);
+    assert_true(a.record.header->serial == same.record.header->serial);
+    assert_true(a.record.header->serial != other.record.header->serial);
+    compiled_fini(&a);
+    compiled_fini(&same);
+    compiled_fini(&other);
+}
+
+/* The engine's budget is 2.4 KiB a pool, of which its configuration may take 0.35. */
+static void
+five_thousand_pools_take_at_most_350_bytes_each(void **state)
+{
+    (void)state;
+    enum { POOLS = 5000, ROOM = 512 };
+    char *text = malloc(POOLS * ROOM);
+    size_t at = (size_t)sprintf(text, "{\"pools\": {");
+    for (int i = 0; i < POOLS; i++)
+        at += (size_t)sprintf(
+            text + at,
+            "%s\"application-%d\": {\"command\": [\"/usr/bin/server\", \"--config\", "
+            "\"/etc/server.conf\"], \"directory\": \"/srv/applications\", \"environment\": "
+            "{\"LANG\": \"de_DE.UTF-8\", \"MODE\": \"production\"}, %s, \"listen\": "
+            "[\"127.0.%d.%d:80\"]}",
+            i == 0 ? "" : ", ", i, identity(), i / 250, i % 250);
+    at += (size_t)sprintf(text + at, "}}");
+    assert_true(at < LOAD_FILE_MAX);
+    struct compiled compiled = compile_bytes(text, at);
+    assert_string_equal(compiled.errors, "");
+    assert_int_equal(compiled.record.header->pools, POOLS);
+    assert_int_equal(compiled.record.header->sockets, POOLS);
+    assert_true(compiled.result.size / POOLS <= 350);
+    /* Equal lists are one. */
+    assert_int_equal(compiled.record.pools[0].env.at, compiled.record.pools[4999].env.at);
+    assert_int_equal(compiled.record.pools[0].argv.at, compiled.record.pools[4999].argv.at);
+    compiled_fini(&compiled);
+    free(text);
+}
+
+static void
+as_root_the_identity_is_looked_up(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    struct compiled compiled =
+        compile("{\"pools\": {\"a\": {\"command\": [\"/x\"], \"identity\": {\"user\": \"daemon\"}},"
+                "\"b\": {\"command\": [\"/x\"], \"identity\": {\"user\": \"daemon\", \"group\": "
+                "\"bin\"}}}}");
+    assert_string_equal(compiled.errors, "");
+    const struct record_pool *pool = compiled.record.pools;
+    struct passwd *daemon = getpwnam("daemon");
+    assert_int_equal(pool[0].uid, daemon->pw_uid);
+    assert_int_equal(pool[0].gid, daemon->pw_gid);
+    assert_int_equal(pool[0].drop_privileges, 1);
+    assert_string_equal(record_text(&compiled.record, pool[0].user), "daemon");
+    assert_string_equal(variable(&compiled.record, &pool[0], "HOME"), daemon->pw_dir);
+    assert_true(pool[0].group_count >= 1);
+    uint32_t first;
+    memcpy(&first, compiled.record.text + pool[0].groups, sizeof first);
+    assert_int_equal(first, daemon->pw_gid);
+    assert_int_equal(pool[1].uid, daemon->pw_uid);
+    assert_int_not_equal(pool[1].gid, daemon->pw_gid);
+    compiled_fini(&compiled);
+}
+
+static void
+a_missing_engine_user_is_a_warning(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    struct load_options options = {.config = "c.json", .engine_user = "no-such-user"};
+    struct compiled compiled = {.errors = ""};
+    struct err err;
+    assert_int_equal(load_compile_text(&options, "{}", 2, &compiled.result, &err), 0);
+    assert_int_equal(record_open(&compiled.record, compiled.result.image, compiled.result.size), 0);
+    assert_int_equal(compiled.record.header->errors, 0);
+    assert_int_equal(compiled.record.header->warnings, 1);
+    assert_int_equal(compiled.record.header->engine_uid, 65534);
+    assert_non_null(strstr(record_text(&compiled.record, compiled.record.header->warning_text),
+                           "no-such-user"));
+    compiled_fini(&compiled);
+}
+
+/* Runs body as user 65534 in a child; its exit status is the verdict. No assertion of cmocka in
+ * there: it would carry on with the other tests in the child. */
+static int
+as_nobody(int (*body)(void))
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        bool dropped = geteuid() != 0 ||
+                       (setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0);
+        _exit(dropped ? body() : 99);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Whether the pool with this identity compiles to errors that hold want ("": to none). */
+static bool
+identity_gives(const char *user, const char *want)
+{
+    char text[256];
+    struct load_options options = {.config = "c.json"};
+    struct load_result result;
+    struct record record;
+    struct err err;
+    snprintf(text, sizeof text, "{\"pools\": {\"p\": {\"command\": [\"/x\"], \"identity\": {%s}}}}",
+             user);
+    if (load_compile_text(&options, text, strlen(text), &result, &err) != 0 ||
+        record_open(&record, result.image, result.size) != 0)
+        return false;
+    bool good = want[0] == '\0' ? record.header->errors == 0 && record.pools[0].uid == geteuid() &&
+                                      record.pools[0].drop_privileges == 0 &&
+                                      record.header->engine_uid == geteuid()
+                                : record.header->errors == 1 && strstr(record.text, want) != NULL;
+    load_result_fini(&result);
+    return good;
+}
+
+static int
+ordinary_identities(void)
+{
+    struct passwd *own = getpwuid(geteuid());
+    char named[64];
+    snprintf(named, sizeof named, "\"user\": \"%s\"", own == NULL ? "65534" : own->pw_name);
+    return (identity_gives("", "") ? 0 : 1) | (identity_gives(named, "") ? 0 : 2) |
+           (identity_gives("\"user\": \"root\"", "poold does not run as root") ? 0 : 4) |
+           (identity_gives("\"group\": \"tty\"", "poold does not run as root") ? 0 : 8);
+}
+
+static void
+an_ordinary_user_can_only_be_himself(void **state)
+{
+    (void)state;
+    assert_int_equal(as_nobody(ordinary_identities), 0);
+}
+
+/* Puts a fresh memfd where the keeper puts it, calls load_main, and gives the number back. */
+static int
+load_into_memfd(const char *path, int *status)
+{
+    int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    assert_true(fd >= 0);
+    int kept = fcntl(LOADER_MEMFD_FD, F_DUPFD_CLOEXEC, 100);
+    assert_int_equal(dup2(fd, LOADER_MEMFD_FD), LOADER_MEMFD_FD);
+    struct load_options options = {.config = path};
+    *status = load_main(&options);
+    int out = fcntl(LOADER_MEMFD_FD, F_DUPFD_CLOEXEC, 100);
+    assert_true(out >= 0);
+    if (kept >= 0) {
+        dup2(kept, LOADER_MEMFD_FD);
+        close(kept);
+    } else {
+        close(LOADER_MEMFD_FD);
+    }
+    if (fd != LOADER_MEMFD_FD)
+        close(fd);
+    return out;
+}
+
+static void
+the_memfd_is_sealed_and_opens_as_a_record(void **state)
+{
+    (void)state;
+    int status;
+    int fd = load_into_memfd("/no/such/file.json", &status);
+    assert_int_equal(status, 0);
+    assert_int_equal(fcntl(fd, F_GET_SEALS),
+                     F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+    struct stat st;
+    assert_int_equal(fstat(fd, &st), 0);
+    void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    assert_true(map != MAP_FAILED);
+    struct record record;
+    assert_int_equal(record_open(&record, map, (size_t)st.st_size), 0);
+    assert_int_equal(record.header->errors, 1);
+    assert_string_equal(record.text,
+                        "/no/such/file.json: cannot open it: No such file or directory\n");
+    munmap(map, (size_t)st.st_size);
+    close(fd);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_pool_without_settings_gets_the_defaults),
+        cmocka_unit_test(every_setting_reaches_its_place),
+        cmocka_unit_test(a_surge_above_the_pool_is_all_its_workers),
+        cmocka_unit_test(a_program_is_found_in_the_path_of_its_own_pool),
+        cmocka_unit_test(argv0_stays_as_written_and_the_program_is_absolute),
+        cmocka_unit_test(an_absolute_program_need_not_exist_yet),
+        cmocka_unit_test(the_environment_is_clean_and_the_pools_own_comes_on_top),
+        cmocka_unit_test(addresses_become_socket_addresses),
+        cmocka_unit_test(a_unix_path_may_have_107_bytes),
+        cmocka_unit_test(no_pools_are_a_valid_configuration),
+        cmocka_unit_test(the_serial_names_the_content),
+        cmocka_unit_test(five_thousand_pools_take_at_most_350_bytes_each),
+        cmocka_unit_test(as_root_the_identity_is_looked_up),
+        cmocka_unit_test(a_missing_engine_user_is_a_warning),
+        cmocka_unit_test(an_ordinary_user_can_only_be_himself),
+        cmocka_unit_test(the_memfd_is_sealed_and_opens_as_a_record),
+    };
+    return cmocka_run_group_tests_name("load", tests, NULL, NULL) != 0;
+}
