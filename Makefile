@@ -95,6 +95,10 @@ $(BENCHES): $(B)/test/%: $(B)/o/test/bench/%.o
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -pthread
 
+# The benchmark's worker has no libc either: its start-up would hide what is measured.
+$(B)/o/test/bench/bench_worker.o: ALL_CFLAGS = $(EXEC_CFLAGS)
+$(B)/test/bench_worker: LINKHARD = $(EXEC_LDFLAGS)
+
 # The core's objects are compiled with its list of poisoned names in front.
 $(B)/o/supervisor/core/%.o: supervisor/core/%.c
 	$(call say,CC,$<)
