@@ -21,7 +21,7 @@ struct dates {
 };
 
 static struct dates
-dates_of(const struct shell *shell)
+dates_of(void)
 {
     struct timespec ts;
     int r = clock_gettime(CLOCK_REALTIME, &ts);
@@ -265,7 +265,7 @@ static void
 supervisor_describe(struct json_out *out, const char *key, const struct control *control)
 {
     const struct shell *shell = control->shell;
-    struct dates dates = dates_of(shell);
+    struct dates dates = dates_of();
     struct shell_status status;
     char serial[20];
     shell_status(shell, &status);
@@ -382,7 +382,7 @@ status_stream_run(struct client *client, uint32_t units)
     const struct shell *shell = client->control->shell;
     struct stream *stream = &client->stream;
     struct json_out *out = &client->out;
-    struct dates dates = dates_of(shell);
+    struct dates dates = dates_of();
     uint32_t used = 0;
     while (stream->pool < stream->pool_end && used < units &&
            json_out_pending(out) < CONTROL_OUT_HIGH) {
@@ -416,7 +416,7 @@ void
 method_pool_get(struct client *client, const struct request *request)
 {
     const struct shell *shell = client->control->shell;
-    struct dates dates = dates_of(shell);
+    struct dates dates = dates_of();
     if (!request_pool_is_there(client, request))
         return;
     struct reply reply = reply_begin(client, request->id);

@@ -1,0 +1,157 @@
+/* ctl.c - how poolctl asks one question, and how it says what went wrong. */
+#include "supervisor/ctl/ctl.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/text.h"
+
+static void
+print_line(const char *prefix, const char *text)
+{
+    char shown[1024];
+    text_escape(shown, sizeof shown, text, strlen(text));
+    fprintf(stderr, "%s%s\n", prefix, shown);
+}
+
+void
+ctl_complain(const char *subject, const char *hint, const char *format, ...)
+{
+    char text[768], line[896];
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    snprintf(line, sizeof line, "%.100s%s%s", subject == NULL ? "" : subject,
+             subject == NULL ? "" : ": ", text);
+    fflush(stdout); /* so that both come in order on a terminal */
+    print_line("poolctl: ", line);
+    if (hint != NULL)
+        print_line("hint: ", hint);
+}
+
+void
+ctl_print_json(json_t *document)
+{
+    if (document == NULL || json_dumpf(document, stdout, JSON_COMPACT) != 0)
+        ctl_complain(NULL, NULL, "the answer cannot be printed: out of memory");
+    putchar('\n');
+    json_decref(document);
+}
+
+const char *
+ctl_string(const json_t *object, const char *key)
+{
+    const char *value = json_string_value(json_object_get(object, key));
+    return value == NULL ? "" : value;
+}
+
+int64_t
+ctl_integer(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+enum ctl_exit
+ctl_connect(struct ctl *ctl)
+{
+    struct err err;
+    if (ctl->connection != NULL)
+        return CTL_DONE;
+    int r = connection_open(&ctl->connection, ctl->path, &err);
+    if (r == 0)
+        return CTL_DONE;
+    if (r == -EACCES || r == -EPERM) {
+        ctl_complain(NULL, "the control socket is open to root and to the user who started poold",
+                     "%s", err.text);
+        return CTL_DENIED;
+    }
+    ctl_complain(NULL,
+                 "is poold running? --runtime-dir names the directory that it was started with",
+                 "no supervisor: %s", err.text);
+    return CTL_UNREACHABLE;
+}
+
+enum ctl_exit
+ctl_say_lost(const struct err *err)
+{
+    ctl_complain(NULL, NULL, "%s", err->text);
+    return CTL_UNREACHABLE;
+}
+
+enum ctl_exit
+ctl_say_error(const char *subject, const json_t *error)
+{
+    const json_t *data = json_object_get(error, "data");
+    const char *pool = ctl_string(data, "pool"), *nearest = ctl_string(data, "nearest");
+    int64_t code = ctl_integer(error, "code");
+    char hint[256] = "";
+    if (nearest[0] != '\0')
+        snprintf(hint, sizeof hint, "did you mean \"%s\"?", nearest);
+    else if (code == CTL_NO_POOL)
+        snprintf(hint, sizeof hint, "\"poolctl status\" lists the pools");
+    else if (strcmp(ctl_string(data, "state"), "disabled") == 0)
+        snprintf(hint, sizeof hint,
+                 "\"poolctl events --pool %s\" tells what happened; \"poolctl start %s\" enables it",
+                 pool, pool);
+    else if (json_object_get(data, "allowed") != NULL && pool[0] != '\0')
+        snprintf(hint, sizeof hint, "\"poolctl start %s\" starts it", pool);
+    else if (code == CTL_FAILED && pool[0] != '\0')
+        snprintf(hint, sizeof hint, "\"poolctl events --pool %s\" tells what happened", pool);
+    ctl_complain(subject == NULL && pool[0] != '\0' ? pool : subject,
+                 hint[0] == '\0' ? NULL : hint, "%s", ctl_string(error, "message"));
+    switch (code) {
+    case CTL_NO_POOL:
+    case CTL_UNREACHABLE:
+    case CTL_WAIT_RAN_OUT:
+    case CTL_DENIED:
+        return (enum ctl_exit)code;
+    default:
+        return CTL_FAILED;
+    }
+}
+
+/* The answer to request id; what is not for it (an event) is passed over. */
+static json_t *
+read_answer(struct ctl *ctl, int64_t id, struct err *err)
+{
+    for (;;) {
+        json_t *message = connection_read(ctl->connection, CONNECTION_ANSWER_MS, err);
+        if (message == NULL)
+            return NULL;
+        const json_t *got = json_object_get(message, "id");
+        bool refused = json_is_null(got) && json_object_get(message, "error") != NULL;
+        if (refused || (json_is_integer(got) && json_integer_value(got) == id))
+            return message;
+        json_decref(message);
+    }
+}
+
+json_t *
+ctl_call(struct ctl *ctl, const char *method, json_t *params, const char *subject,
+         enum ctl_exit *out_exit)
+{
+    static int64_t id;
+    struct err err;
+    id++;
+    *out_exit = ctl_connect(ctl);
+    if (*out_exit != CTL_DONE) {
+        json_decref(params);
+        return NULL;
+    }
+    json_t *message = NULL;
+    if (connection_send(ctl->connection, id, method, params, &err) == 0)
+        message = read_answer(ctl, id, &err);
+    if (message == NULL) {
+        *out_exit = ctl_say_lost(&err);
+        return NULL;
+    }
+    json_t *result = json_incref(json_object_get(message, "result"));
+    if (result == NULL)
+        *out_exit = ctl_say_error(subject, json_object_get(message, "error"));
+    json_decref(message);
+    return result;
+}

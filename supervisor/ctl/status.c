@@ -1,0 +1,307 @@
+/* status.c - verbs that look: status, workers, version. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "supervisor/ctl/ctl.h"
+#include "supervisor/ctl/table.h"
+#include "supervisor/ctl/words.h"
+
+#define TROUBLES_EXPLAINED 8 /* pools whose last bad event is looked up */
+#define EVENTS_LOOKED_AT   100
+
+/* A pool that should run: does it? */
+static bool
+pool_is_down(const json_t *pool)
+{
+    const json_t *size = json_object_get(pool, "size");
+    if (strcmp(ctl_string(pool, "state"), "disabled") == 0)
+        return true;
+    return strcmp(ctl_string(pool, "wanted"), "started") == 0 && ctl_integer(size, "min") > 0 &&
+           ctl_integer(size, "ready") == 0;
+}
+
+static enum colour
+state_colour(const json_t *pool)
+{
+    const char *state = ctl_string(pool, "state");
+    if (strcmp(state, "disabled") == 0)
+        return RED;
+    if (strcmp(state, "started") == 0)
+        return pool_is_down(pool) ? RED : GREEN;
+    if (strcmp(state, "stopped") == 0)
+        return pool_is_down(pool) ? RED : DIM;
+    return YELLOW;
+}
+
+static void
+size_cell(struct table *table, const json_t *pool)
+{
+    const json_t *size = json_object_get(pool, "size");
+    int64_t starting = ctl_integer(size, "starting"), draining = ctl_integer(size, "draining");
+    char more[80] = "";
+    if (starting > 0)
+        snprintf(more, sizeof more, " +%lld starting", (long long)starting);
+    if (draining > 0)
+        snprintf(more + strlen(more), sizeof more - strlen(more), " +%lld draining",
+                 (long long)draining);
+    table_cell(table, PLAIN, "%lld/%lld%s", (long long)ctl_integer(size, "ready"),
+               (long long)ctl_integer(size, "min"), more);
+}
+
+static void
+listen_cell(struct table *table, const json_t *pool)
+{
+    char text[200] = "";
+    size_t i, len = 0;
+    json_t *address;
+    json_array_foreach(json_object_get(pool, "listen"), i, address)
+    {
+        int n = snprintf(text + len, sizeof text - len, "%s%s", i == 0 ? "" : ", ",
+                         json_string_value(address));
+        if (n < 0 || (size_t)n >= sizeof text - len) {
+            memcpy(text + sizeof text - 4, "...", 4);
+            break;
+        }
+        len += (size_t)n;
+    }
+    table_cell(table, PLAIN, "%s", text);
+}
+
+static void
+pool_row(struct table *table, const json_t *pool)
+{
+    const json_t *failures = json_object_get(pool, "failures");
+    int64_t failed = ctl_integer(failures, "in_window");
+    char since[WORDS_MAX];
+    table_cell(table, PLAIN, "%s", ctl_string(pool, "name"));
+    table_cell(table, state_colour(pool), "%s", ctl_string(pool, "state"));
+    size_cell(table, pool);
+    table_cell(table, PLAIN, "%s", words_since(ctl_string(pool, "since"), since));
+    table_cell(table, failed > 0 ? YELLOW : PLAIN, "%lld/%lld", (long long)failed,
+               (long long)ctl_integer(failures, "max"));
+    listen_cell(table, pool);
+}
+
+static void
+print_note(const char *pool, const char *text)
+{
+    char shown[1200];
+    text_escape(shown, sizeof shown, text, strlen(text));
+    printf("%s: %s\n", pool, shown);
+}
+
+/* The newest event of the pool that tells of trouble, in its own words. */
+static void
+print_last_trouble(struct ctl *ctl, const char *pool)
+{
+    enum ctl_exit exit_status;
+    json_t *params = json_pack("{s:s, s:i}", "pool", pool, "count", EVENTS_LOOKED_AT);
+    json_t *result = ctl_call(ctl, "events.recent", params, pool, &exit_status);
+    const json_t *events = json_object_get(result, "events");
+    for (size_t i = json_array_size(events); i > 0; i--) {
+        const json_t *event = json_array_get(events, i - 1);
+        const char *severity = ctl_string(event, "severity");
+        if (strcmp(severity, "err") == 0 || strcmp(severity, "warning") == 0) {
+            char line[1200];
+            snprintf(line, sizeof line, "%.8s %s", words_clock(ctl_string(event, "time")),
+                     ctl_string(event, "text"));
+            print_note(pool, line);
+            break;
+        }
+    }
+    json_decref(result);
+}
+
+/* Why it is as it is, where that is not what was wanted. Returns whether it is in trouble. */
+static bool
+explain(const json_t *pool)
+{
+    const char *name = ctl_string(pool, "name"), *reason = ctl_string(pool, "reason");
+    const json_t *failures = json_object_get(pool, "failures");
+    const json_t *error = json_object_get(pool, "error"), *roll = json_object_get(pool, "roll");
+    bool down = pool_is_down(pool);
+    char line[512], failure[WORDS_MAX], since[WORDS_MAX];
+    if (down && reason[0] != '\0') {
+        snprintf(line, sizeof line, "%s: %s", ctl_string(pool, "state"), reason);
+        print_note(name, line);
+    }
+    if (json_is_object(error)) {
+        snprintf(line, sizeof line, "%s: %s", ctl_string(error, "address"),
+                 ctl_string(error, "text"));
+        print_note(name, line);
+    }
+    if (ctl_integer(failures, "in_window") > 0) {
+        snprintf(line, sizeof line, "%lld of %lld failures in %s; the last: %s",
+                 (long long)ctl_integer(failures, "in_window"),
+                 (long long)ctl_integer(failures, "max"),
+                 words_span(json_number_value(json_object_get(failures, "interval")), since),
+                 words_failure(json_object_get(failures, "last"), failure));
+        print_note(name, line);
+    }
+    if (json_is_object(roll)) {
+        snprintf(line, sizeof line, "recycling (%s): %lld replaced, %lld to go",
+                 ctl_string(roll, "cause"), (long long)ctl_integer(roll, "replaced"),
+                 (long long)ctl_integer(roll, "waiting"));
+        print_note(name, line);
+    }
+    return down || json_is_object(error) || ctl_integer(failures, "in_window") > 0;
+}
+
+static void
+print_hint(const json_t *pool)
+{
+    const char *name = ctl_string(pool, "name");
+    if (strcmp(ctl_string(pool, "state"), "disabled") == 0)
+        printf("%s: once the cause is gone: poolctl start %s\n", name, name);
+}
+
+static void
+print_status(struct ctl *ctl, const json_t *status)
+{
+    static const char *const headings[] = {"POOL", "STATE", "WORKERS", "FOR", "FAILURES", "LISTEN"};
+    const json_t *pools = json_object_get(status, "pools");
+    const json_t *supervisor = json_object_get(status, "supervisor");
+    struct table table;
+    table_init(&table, headings, ARRAY_LEN(headings));
+    size_t i;
+    json_t *pool;
+    json_array_foreach(pools, i, pool)
+        pool_row(&table, pool);
+    table_print(&table, stdout, ctl->colour);
+    table_fini(&table);
+    unsigned troubles = 0;
+    json_array_foreach(pools, i, pool)
+    {
+        if (!explain(pool))
+            continue;
+        if (troubles++ < TROUBLES_EXPLAINED)
+            print_last_trouble(ctl, ctl_string(pool, "name"));
+        print_hint(pool);
+    }
+    if (strcmp(ctl_string(supervisor, "state"), "stopping") == 0)
+        puts("poold is stopping");
+    if (ctl_integer(supervisor, "engine_restarts") > 0)
+        printf("poold: its engine was restarted %lld times; \"poolctl events\" tells why\n",
+               (long long)ctl_integer(supervisor, "engine_restarts"));
+}
+
+/* The status of the pools that were named; those that are not there have been complained about. */
+static json_t *
+named_pools(struct ctl *ctl, enum ctl_exit *worst)
+{
+    json_t *status = json_object(), *pools = json_array(), *errors = json_array();
+    enum ctl_exit exit_status;
+    json_t *supervisor = ctl_call(ctl, "server.status", NULL, NULL, worst);
+    for (int i = 0; i < ctl->argc && supervisor != NULL; i++) {
+        json_t *params = json_pack("{s:s}", "pool", ctl->argv[i]);
+        json_t *pool = ctl_call(ctl, "pool.get", params, ctl->argv[i], &exit_status);
+        *worst = MAX(*worst, exit_status);
+        if (pool != NULL)
+            json_array_append_new(pools, pool);
+        else
+            json_array_append_new(errors, json_pack("{s:s, s:i}", "pool", ctl->argv[i], "code",
+                                                    (int)exit_status));
+        if (exit_status == CTL_UNREACHABLE)
+            break;
+    }
+    json_object_set_new(status, "supervisor", supervisor == NULL ? json_null() : supervisor);
+    json_object_set_new(status, "pools", pools);
+    if (json_array_size(errors) > 0)
+        json_object_set(status, "errors", errors);
+    json_decref(errors);
+    return status;
+}
+
+enum ctl_exit
+verb_status(struct ctl *ctl)
+{
+    enum ctl_exit exit_status;
+    json_t *status = ctl->argc == 0 ? ctl_call(ctl, "pool.list", NULL, NULL, &exit_status)
+                                    : named_pools(ctl, &exit_status);
+    if (status == NULL)
+        return exit_status;
+    size_t i;
+    json_t *pool;
+    json_array_foreach(json_object_get(status, "pools"), i, pool)
+    {
+        if (pool_is_down(pool))
+            exit_status = MAX(exit_status, CTL_DOWN);
+    }
+    if (ctl->json) {
+        ctl_print_json(status);
+        return exit_status;
+    }
+    if (ctl->argc == 0 || json_array_size(json_object_get(status, "pools")) > 0)
+        print_status(ctl, status);
+    json_decref(status);
+    return exit_status;
+}
+
+static void
+worker_row(struct table *table, const json_t *worker)
+{
+    const char *state = ctl_string(worker, "state"), *status = ctl_string(worker, "status");
+    bool killing = json_is_true(json_object_get(worker, "killing"));
+    bool ready = strcmp(state, "ready") == 0;
+    char age[WORDS_MAX], since[WORDS_MAX], pid[24] = "";
+    if (ctl_integer(worker, "pid") > 0)
+        snprintf(pid, sizeof pid, "%lld", (long long)ctl_integer(worker, "pid"));
+    table_cell(table, PLAIN, "%s/%s", ctl_string(worker, "pool"), ctl_string(worker, "id"));
+    table_cell(table, PLAIN, "%s", pid);
+    table_cell(table, ready ? GREEN : YELLOW, "%s%s", state, killing ? " (killing)" : "");
+    table_cell(table, PLAIN, "%s",
+               words_span(json_number_value(json_object_get(worker, "age")), age));
+    table_cell(table, PLAIN, "%s", words_since(ctl_string(worker, "ready_since"), since));
+    table_cell(table, PLAIN, "%s", ctl_string(worker, "cause"));
+    table_cell(table, PLAIN, "%s",
+               status[0] != '\0' ? status : ctl_string(worker, "last_line"));
+}
+
+enum ctl_exit
+verb_workers(struct ctl *ctl)
+{
+    static const char *const headings[] = {"WORKER", "PID",   "STATE", "AGE",
+                                           "READY",  "CAUSE", "SAYS"};
+    enum ctl_exit exit_status;
+    json_t *params = ctl->argc == 0 ? NULL : json_pack("{s:s}", "pool", ctl->argv[0]);
+    json_t *result = ctl_call(ctl, "worker.list", params, ctl->argc == 0 ? NULL : ctl->argv[0],
+                              &exit_status);
+    if (result == NULL)
+        return exit_status;
+    if (ctl->json) {
+        ctl_print_json(result);
+        return CTL_DONE;
+    }
+    struct table table;
+    size_t i;
+    json_t *worker;
+    table_init(&table, headings, ARRAY_LEN(headings));
+    json_array_foreach(json_object_get(result, "workers"), i, worker)
+        worker_row(&table, worker);
+    table_print(&table, stdout, ctl->colour);
+    table_fini(&table);
+    json_decref(result);
+    return CTL_DONE;
+}
+
+enum ctl_exit
+verb_version(struct ctl *ctl)
+{
+    enum ctl_exit exit_status;
+    if (!ctl->json) {
+        puts("poolctl " POOLD_VERSION);
+        fflush(stdout);
+    }
+    json_t *result = ctl_call(ctl, "server.version", NULL, NULL, &exit_status);
+    if (ctl->json)
+        ctl_print_json(json_pack("{s:s, s:o}", "poolctl", POOLD_VERSION, "poold",
+                                 result == NULL ? json_null() : result));
+    else if (result != NULL)
+        printf("poold %s (API %lld)\n", ctl_string(result, "version"),
+               (long long)ctl_integer(result, "api"));
+    if (!ctl->json)
+        json_decref(result);
+    return exit_status;
+}

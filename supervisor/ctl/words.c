@@ -1,0 +1,66 @@
+/* words.c - the supervisor's values as people read them. */
+#include "supervisor/ctl/words.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "supervisor/ctl/ctl.h"
+
+const char *
+words_span(double seconds, char buf[WORDS_MAX])
+{
+    static const struct {
+        long seconds;
+        char letter;
+    } units[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}};
+    long left = seconds > 0 ? (long)seconds : 0;
+    size_t i = 0;
+    while (i < ARRAY_LEN(units) - 1 && left < units[i].seconds)
+        i++;
+    int len = snprintf(buf, WORDS_MAX, "%ld%c", left / units[i].seconds, units[i].letter);
+    left %= units[i].seconds;
+    if (i + 1 < ARRAY_LEN(units) && left >= units[i + 1].seconds)
+        snprintf(buf + len, WORDS_MAX - (size_t)len, "%ld%c", left / units[i + 1].seconds,
+                 units[i + 1].letter);
+    return buf;
+}
+
+const char *
+words_since(const char *text, char buf[WORDS_MAX])
+{
+    struct tm date = {0}, zone = {0};
+    buf[0] = '\0';
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &date);
+    if (rest == NULL)
+        return buf;
+    rest += strcspn(rest, "+-Z"); /* milliseconds */
+    if (strptime(rest, "%z", &zone) == NULL)
+        return buf;
+    return words_span(difftime(time(NULL), timegm(&date) - zone.tm_gmtoff), buf);
+}
+
+const char *
+words_clock(const char *text)
+{
+    const char *behind_date = strchr(text, 'T');
+    return behind_date == NULL ? "" : behind_date + 1;
+}
+
+const char *
+words_failure(const json_t *failure, char buf[WORDS_MAX])
+{
+    const json_t *exit = json_object_get(failure, "exit");
+    char how[64] = "";
+    buf[0] = '\0';
+    if (!json_is_object(failure))
+        return buf;
+    if (json_object_get(exit, "code") != NULL)
+        snprintf(how, sizeof how, ", exit code %lld", (long long)ctl_integer(exit, "code"));
+    else if (json_object_get(exit, "signal") != NULL)
+        snprintf(how, sizeof how, ", signal %lld (%.16s)", (long long)ctl_integer(exit, "signal"),
+                 ctl_string(exit, "name"));
+    snprintf(buf, WORDS_MAX, "%.40s%s, %.1f s after its start", ctl_string(failure, "name"), how,
+             json_number_value(json_object_get(failure, "age")));
+    return buf;
+}
