@@ -1,0 +1,159 @@
+"""deaths.py - what happens when workers die: the way to a replacement, and to an event."""
+import json
+import os
+import selectors
+import signal
+import time
+
+import process
+from records import RecordFile, RecordPipe, now_ns
+from supervisors import Floor, Poold
+from table import Row, summary
+
+PACE = 0.010    # between two deaths: they come one at a time, and parked children are refilled
+SETTLE = 1.2    # runit and s6 hold a worker back that died within a second of its start
+PEER_KILLS = 5  # a round: most peers need a second or more each
+
+
+class Group:
+    """Workers of one supervisor, with the pipe that they write to."""
+
+    def __init__(self, kind, tools, count):
+        self.supervisor = kind(tools, tools.folder)
+        self.name = kind.name
+        self.pipe = RecordPipe(tools.folder / f"{self.name}-{count}.records")
+        self.supervisor.start(count, self.pipe.path)
+        self.pids = [pid for _, pid in self.pipe.next(count, 60)]
+        self.victims = iter(list(self.pids))  # each once: every death is its pool's first failure
+        self.rounds = []
+
+    def round(self, kills):
+        samples = []
+        for _ in range(kills):
+            victim, killed_at = next(self.victims), now_ns()
+            os.kill(victim, signal.SIGKILL)
+            came_at, pid = self.pipe.next(1, 30)[0]
+            self.pids.append(pid)
+            samples.append((came_at - killed_at) / 1e6)
+            time.sleep(PACE)
+        self.rounds.append(samples)
+
+    def stop(self):
+        self.supervisor.stop(self.pids)
+        self.pipe.close()
+
+
+def replacement(tools):
+    """SIGKILL to the first instruction of the successor, interleaved round by round."""
+    row = Row("worker killed -> replacement runs", "ms", "<= 1.15 x floor")
+    kills, rounds = tools.scale(200, 60), tools.scale(3, 2)
+    groups = []
+    try:
+        for kind, each in [(Floor, kills), (Poold, kills)] + [(p, PEER_KILLS) for p in tools.peers]:
+            groups.append(Group(kind, tools, each * rounds))
+        time.sleep(SETTLE)
+        for _ in range(rounds):
+            for group in groups:
+                group.round(kills if group.name in ("floor", "poold") else PEER_KILLS)
+    finally:
+        for group in groups:
+            group.stop()
+    row.values = {group.name: summary(group.rounds) for group in groups}
+    row.note = (f"{rounds} x {kills} kills, one at a time, of {rounds * kills} one-worker pools (each once: a "
+                f"first failure is replaced at once); peers {rounds} x {PEER_KILLS}, workers older than 1 s; "
+                f"p99 floor {row.values['floor']['p99']:.2f}, poold {row.values['poold']['p99']:.2f}")
+    row.judge(1.15)
+    return [row]
+
+
+class Stream:
+    """Deaths as a subscriber hears of them: [(arrived at, bytes)], read apart."""
+
+    def __init__(self, fd, text):
+        self.fd, self.text, self.chunks = fd, text, []
+
+    def take(self):
+        data = os.read(self.fd, 1 << 18)
+        self.chunks.append((now_ns(), data))
+        return bool(data)
+
+    def arrivals(self):
+        """{pid: when its death had arrived}."""
+        found, rest = {}, b""
+        for arrived, data in self.chunks:
+            rest += data
+            if not self.text:
+                for at in range(0, len(rest) - len(rest) % 16, 16):
+                    found[int.from_bytes(rest[at:at + 8], "little")] = arrived
+                rest = rest[len(rest) - len(rest) % 16:]
+                continue
+            *lines, rest = rest.split(b"\n")
+            for line in lines:
+                event = json.loads(line).get("params", {})
+                if event.get("name") == "worker-died":
+                    found[event["fields"]["pid"]] = arrived
+        return found
+
+
+def kill_steadily(pids, stream, seconds, a_second):
+    """Kills at a fixed rate while it listens; {pid: when}."""
+    killed, start = {}, time.monotonic()
+    selector = selectors.DefaultSelector()
+    selector.register(stream.fd, selectors.EVENT_READ)
+    for number, pid in enumerate(pids[:seconds * a_second]):
+        due = start + number / a_second
+        while (left := due - time.monotonic()) > 0:
+            if selector.select(left) and not stream.take():
+                raise ConnectionError("the stream of events ended")
+        killed[pid] = now_ns()
+        os.kill(pid, signal.SIGKILL)
+    last = time.monotonic()
+    while time.monotonic() < last + 2 and selector.select(0.5):
+        stream.take()
+    return killed
+
+
+def measure_events(supervisor, pids, fd, text, seconds, a_second):
+    stream, watched = Stream(fd, text), supervisor.pids()
+    cpu, start = process.cpu_seconds(watched), time.monotonic()
+    killed = kill_steadily(pids, stream, seconds, a_second)
+    share = (process.cpu_seconds(watched) - cpu) / (time.monotonic() - start) * 100
+    arrived = stream.arrivals()
+    delays = [(arrived[pid] - at) / 1e6 for pid, at in killed.items() if pid in arrived]
+    return {**summary([delays]), "lost": len(killed) - len(delays), "cpu_percent": share}
+
+
+def floor_events(tools, count):
+    """The floor of an event: 16 bytes in a pipe, from a process with as many children."""
+    floor, record = Floor(tools, tools.folder), RecordFile(tools.folder / "floor-events.records")
+    events = RecordPipe(tools.folder / "floor-events")
+    floor.events = events.path
+    try:
+        floor.start(count, record.path)
+        process.wait_for(lambda: record.count() >= count, 60, "the floor's workers")
+        return measure_events(floor, [pid for _, pid in record.all()], events.fd, False,
+                              tools.scale(10, 4), 200)
+    finally:
+        floor.stop([pid for _, pid in record.all()])
+        events.close()
+
+
+def events(tools, poold, pids):
+    """On a running poold whose pools have not failed yet."""
+    seconds, a_second = tools.scale(10, 4), 200
+    latency = Row(f"exit -> event, {len(pids)} workers, 200 exits/s, p99", "ms", "<= 10 ms",
+                  statistic="p99")
+    cpu = Row("its CPU, with the replacements", "% of a core", "<= 5 %")
+    latency.values["floor"] = floor_events(tools, len(pids))
+    with poold.connect() as client:
+        poold.call(client, "events.subscribe")
+        latency.values["poold"] = measure_events(poold, pids, client.fileno(), True, seconds, a_second)
+    latency.judge(10, latency.values["poold"]["p99"])
+    latency.note = ("kill to arrival at a subscriber of the control socket (floor: of a pipe); " + ", ".join(
+        f"{name} p50 {value['median']:.2f}, max {value['max']:.1f}, {value['samples']} of "
+        f"{value['samples'] + value['lost']} arrived" for name, value in latency.values.items()))
+    for name, value in latency.values.items():
+        cpu.values[name] = {"value": value["cpu_percent"]}
+    cpu.judge(5, cpu.values["poold"]["value"])
+    cpu.note = "keeper, engine and launcher, while 200 workers a second die and are replaced"
+    return [latency, cpu]
