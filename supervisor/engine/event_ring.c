@@ -71,8 +71,8 @@ record_checksum(const struct ring_record *record, uint64_t seq)
 {
     size_t used = (size_t)record->pool_len + record->text_len + record->fields_len + 3;
     uint64_t hash = hash_bytes(HASH_START, &seq, sizeof seq);
-    hash = hash_bytes(hash, &record->wall_ms,
-                      offsetof(struct ring_record, checksum) - sizeof record->seq);
+    hash = hash_bytes(hash, (const char *)record + sizeof seq,
+                      offsetof(struct ring_record, checksum) - sizeof seq);
     return (uint32_t)hash_mix(hash_bytes(hash, record->data, used));
 }
 
@@ -85,13 +85,9 @@ is_record(const struct ring_record *record, uint64_t index)
         return false;
     if (event_row(record->id) == NULL || event_row(record->id)->severity != record->severity)
         return false;
-    size_t pool = record->pool_len, text = record->text_len, fields = record->fields_len;
-    if (pool > POOL_MAX || pool + text + fields + 3 > sizeof record->data ||
-        record->checksum != record_checksum(record, record->seq))
-        return false;
-    const char *data = record->data;
-    return data[pool] == '\0' && data[pool + 1 + text] == '\0' &&
-           data[pool + 1 + text + 1 + fields] == '\0';
+    size_t used = (size_t)record->pool_len + record->text_len + record->fields_len + 3;
+    return record->pool_len <= POOL_MAX && used <= sizeof record->data &&
+           record->checksum == record_checksum(record, record->seq);
 }
 
 void
