@@ -1,0 +1,89 @@
+"""load.py - clients of the workers: one request at a time, or many clients that count failures."""
+
+import json
+import re
+import socket
+import subprocess
+
+from waiting import PATIENCE
+
+
+def connect(address, timeout=10.0):
+    """A connected stream socket; address is `host:port` or `unix:PATH`."""
+    if address.startswith("unix:"):
+        stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        target = address[5:]
+    else:
+        host, port = address.rsplit(":", 1)
+        family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+        stream = socket.socket(family, socket.SOCK_STREAM)
+        target = (host.strip("[]"), int(port))
+    stream.settimeout(timeout * PATIENCE)
+    try:
+        stream.connect(target)
+    except OSError:
+        stream.close()
+        raise
+    return stream
+
+
+def ask(stream):
+    """Sends a request over the connection and returns the answer's body, to its end."""
+    stream.sendall(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+    return read_answer(stream)
+
+
+def read_answer(stream):
+    data = b""
+    while True:
+        part = stream.recv(65536)
+        if not part:
+            break
+        data += part
+    head, separator, body = data.partition(b"\r\n\r\n")
+    if not separator or b" 200 " not in head.splitlines()[0]:
+        raise AssertionError(f"not an answer: {data[:200]!r}")
+    return body.decode()
+
+
+def fetch(address, timeout=10.0):
+    """One request: who answered, as {"pid": ..., "worker": ..., "pool": ...}."""
+    with connect(address, timeout) as stream:
+        body = ask(stream)
+    found = dict(re.findall(r"(\w+)=(\S+)", body))
+    found["pid"] = int(found["pid"])
+    return found
+
+
+def answers(address):
+    """The same, or None when nobody serves (yet)."""
+    try:
+        return fetch(address)
+    except (OSError, AssertionError):
+        return None
+
+
+class Load:
+    """Clients that make a connection a request until finish()."""
+
+    def __init__(self, program, address, clients=8, pause_us=2000, seconds=90):
+        self.process = subprocess.Popen(
+            [program, address, str(clients), str(seconds), str(pause_us)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def finish(self):
+        """Stops the clients, each after its request; returns the counts."""
+        out, _ = self.process.communicate(timeout=30 * PATIENCE)
+        if self.process.returncode != 0:
+            raise AssertionError(f"fixture_load exited with {self.process.returncode}")
+        return json.loads(out)
+
+    def finish_without_failure(self, at_least=100):
+        """The claim of most tests: many requests, and every one of them served."""
+        counts = self.finish()
+        failed = counts["requests"] - counts["served"]
+        assert failed == 0, f"{failed} of {counts['requests']} requests failed: {counts}"
+        assert counts["served"] >= at_least, f"too few requests to prove anything: {counts}"
+        return counts

@@ -1,0 +1,214 @@
+"""test_engine.py - the engine may die at any moment: workers, clients and events do not notice."""
+
+import json
+import os
+import signal
+
+import load
+import processes
+from control import Refused
+from harness import claim
+from waiting import wait_until
+
+
+def kill_engine(poold):
+    """kill -9, then until another one answers. Returns the old pid."""
+    old = poold.engine_pid()
+    processes.kill(old)
+
+    def another():
+        try:
+            return poold.engine_pid() != old
+        except (OSError, ConnectionError, Refused):
+            return False
+
+    wait_until(another, what="another engine")
+    return old
+
+
+@claim(limit=40)
+def a_killed_engine_is_started_again_and_no_worker_notices(box):
+    address = box.address()
+    poold = box.poold({"web": box.pool("--ready", "0", listen=address, ready="notify",
+                                       workers={"min": 3})})
+    poold.wait_state("web", "started")
+    pids = [w["pid"] for w in poold.workers("web")]
+    before = poold.descriptors()
+    last = poold.last_seq()
+    running = box.load(address)
+    for n in range(1, 6):
+        kill_engine(poold)
+        event = wait_until(lambda n=n: poold.events(6003)[n - 1:], what="event 6003")[0]
+        assert event["fields"]["signal"] == 9, event
+        assert poold.supervisor()["engine_restarts"] == n
+    running.finish_without_failure()
+    poold.wait_state("web", "started")
+    assert [w["pid"] for w in poold.workers("web")] == pids
+    assert not poold.events(1009) and len(poold.events(6020, "web")) == 3
+    numbers = [e["seq"] for e in poold.events()]
+    assert numbers == list(range(1, len(numbers) + 1)) and len(numbers) > last, numbers
+    poold.wait_descriptors(before)
+    poold.stop()
+
+
+@claim(limit=40)
+def recycles_go_on_after_the_engine_s_death(box):
+    address = box.address()
+    poold = box.poold({"web": box.pool("--ready", "0", "--drain", listen=address, ready="notify")})
+    poold.wait_state("web", "started")
+    running = box.load(address)
+    for n in range(3):
+        kill_engine(poold)
+        poold.ctl("recycle", "web", "--wait")
+        assert poold.worker("web")["id"] == f"0.{n + 2}", "no generation is used twice"
+    running.finish_without_failure()
+    poold.stop()
+
+
+@claim(limit=40)
+def an_engine_killed_in_the_middle_of_a_recycle_finishes_it(box):
+    address = box.address()
+    poold = box.poold({"web": box.pool("--ready", "600", listen=address, ready="notify")})
+    poold.wait_state("web", "started")
+    running = box.load(address)
+    poold.ctl("recycle", "web")
+    wait_until(lambda: poold.workers("web", "starting"), what="a successor")
+    kill_engine(poold)
+    done = poold.wait_event(6022, "web")
+    assert done["worker"] == "0.2", done
+    assert load.fetch(address)["worker"] == "0.2"
+    assert len(poold.events(6020, "web")) == 2, "the successor was kept"
+    running.finish_without_failure()
+    poold.stop()
+
+
+@claim(limit=40)
+def an_engine_killed_in_the_middle_of_a_drain_finishes_it(box):
+    poold = box.poold({"web": box.pool("--ready", "0", "--drain", "--linger", "800",
+                                       ready="notify")})
+    poold.wait_state("web", "started")
+    poold.ctl("recycle", "web")
+    wait_until(lambda: poold.workers("web", "draining"), what="a draining worker")
+    kill_engine(poold)
+    poold.wait_event(6022, "web")
+    assert [w["id"] for w in poold.workers("web")] == ["0.2"]
+    assert not poold.events(1009)
+    poold.stop()
+
+
+@claim(limit=40)
+def a_worker_that_dies_while_there_is_no_engine_is_told_exactly(box):
+    poold = box.poold({"web": box.pool("--ready", "0", ready="notify")})
+    poold.wait_state("web", "started")
+    worker, engine = poold.worker("web")["pid"], poold.engine_pid()
+    # The engine is stopped first, so that the death falls into its absence for certain.
+    processes.kill(engine, signal.SIGSTOP)
+    processes.kill(worker, signal.SIGABRT)
+    wait_until(lambda: not processes.is_alive(worker), what="the worker's death")
+    processes.kill(engine)
+    event = poold.wait_event(1009, "web")
+    assert event["fields"]["pid"] == worker and event["fields"]["signal"] == signal.SIGABRT, event
+    poold.wait_event(6021, "web", worker="0.2")
+    assert len(poold.events(1009)) == 1
+    poold.stop()
+
+
+@claim(limit=40)
+def an_operator_s_stop_survives_the_engine(box):
+    poold = box.poold({"web": box.pool("--ready", "0", ready="notify"),
+                       "api": box.pool("--ready", "0", ready="notify")})
+    poold.wait_state("web", "started")
+    poold.wait_state("api", "started")
+    poold.ctl("stop", "web", "--wait")
+    kill_engine(poold)
+    assert poold.state("web") == "stopped"
+    assert poold.state("api") == "started"
+    assert len(poold.events(6020, "web")) == 1
+    poold.ctl("start", "web", "--wait")
+
+
+@claim(limit=40)
+def a_disabled_pool_stays_disabled_over_the_engine_s_death(box):
+    poold = box.poold({"web": box.pool("--exit", "1", failure={"max_failures": 2,
+                                                               "delay": "10ms"})})
+    poold.wait_state("web", "disabled")
+    kill_engine(poold)
+    assert poold.state("web") == "disabled"
+    assert len(poold.events(1002, "web")) == 1
+
+
+@claim(limit=40)
+def a_new_engine_resumes_with_a_hundred_pools(box):
+    poold = box.poold({f"p{n}": box.pool("--ready", "0", ready="notify") for n in range(100)})
+
+    def pids():
+        pools = poold.call("pool.list")["pools"]
+        if not all(p["state"] == "started" for p in pools):
+            return None
+        return {p["name"]: [w["pid"] for w in p["workers"]] for p in pools}
+
+    before = wait_until(pids, 20, "100 pools to be started")
+    kill_engine(poold)
+    assert wait_until(pids, what="100 pools to be there again") == before
+    poold.stop()
+
+
+@claim(limit=40)
+def sigterm_right_after_the_engine_s_death_still_stops_in_order(box):
+    poold = box.poold({"web": box.pool("--ready", "0", ready="notify", workers={"min": 3})})
+    poold.wait_state("web", "started")
+    processes.kill(poold.engine_pid())
+    poold.stop()
+    assert poold.log().count("worker-exited") == 3, "each left as asked"
+
+
+@claim(limit=40)
+def poolctl_events_follow_goes_on_over_an_engine_s_death(box):
+    poold = box.poold({"web": box.pool("--ready", "0", ready="notify")})
+    poold.wait_state("web", "started")
+    path = box.path("followed")
+    with open(path, "wb") as out:
+        box.start(box.program("poolctl"), "--runtime-dir", poold.runtime, "--json", "events",
+                  "--follow", stdout=out)
+
+    def followed():
+        with open(path, encoding="utf-8") as file:
+            return [json.loads(line) for line in file.read().splitlines()]
+
+    wait_until(lambda: os.path.getsize(path) and any(e["id"] == 6010 for e in followed()),
+               what="the first events")
+    kill_engine(poold)
+    poold.ctl("recycle", "web", "--wait")
+    wait_until(lambda: any(e["id"] == 6022 for e in followed()), what="the last event")
+    numbers = [e["seq"] for e in followed() if e.get("seq")]
+    assert numbers == list(range(1, len(numbers) + 1)), numbers
+
+
+@claim(limit=60)
+def an_engine_killed_twenty_times_at_any_moment_of_recycles_loses_nothing(box):
+    address = box.address()
+    poold = box.poold({"web": box.pool("--ready", "10", "--drain", listen=address, ready="notify",
+                                       workers={"min": 2})})
+    poold.wait_state("web", "started")
+    running = box.load(address)
+    for n in range(20):
+        poold.ctl("recycle", "web")
+        # Another distance from the recycle's begin each time: that many of its events.
+        wanted = poold.last_seq() + n % 7
+
+        def has_come(wanted=wanted):
+            pool = poold.pool("web")
+            return poold.last_seq() >= wanted or not pool["roll"]
+
+        wait_until(has_come, what="the moment", pause=0.001)
+        kill_engine(poold)
+    wait_until(lambda: not poold.pool("web")["roll"], 20, "the last recycle to end")
+    poold.wait_state("web", "started")
+    wait_until(lambda: len(poold.workers("web")) == 2, what="two workers")
+    running.finish_without_failure()
+    assert not poold.events(1009)
+    numbers = [e["seq"] for e in poold.events()]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), numbers
+    started = [e["worker"] for e in poold.events(6020, "web")]
+    assert len(started) == len(set(started)), f"told twice: {started}"
+    poold.stop()
