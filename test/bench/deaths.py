@@ -7,11 +7,12 @@ import time
 
 import process
 from records import RecordFile, RecordPipe, now_ns
-from supervisors import Floor, Poold
+from supervisors import Floor, LeanFloor, Poold
 from table import Row, summary
 
 PACE = 0.010    # between two deaths: they come one at a time, and parked children are refilled
 SETTLE = 1.2    # runit and s6 hold a worker back that died within a second of its start
+OURS = (Floor, LeanFloor, Poold)
 PEER_KILLS = 5  # a round: most peers need a second or more each
 
 
@@ -21,7 +22,7 @@ class Group:
     def __init__(self, kind, tools, count):
         self.supervisor = kind(tools, tools.folder)
         self.name = kind.name
-        self.pipe = RecordPipe(tools.folder / f"{self.name}-{count}.records")
+        self.pipe = RecordPipe(tools.folder / f"{self.name}.records")
         self.supervisor.start(count, self.pipe.path)
         self.pids = [pid for _, pid in self.pipe.next(count, 60)]
         self.victims = iter(list(self.pids))  # each once: every death is its pool's first failure
@@ -49,19 +50,21 @@ def replacement(tools):
     kills, rounds = tools.scale(200, 60), tools.scale(3, 2)
     groups = []
     try:
-        for kind, each in [(Floor, kills), (Poold, kills)] + [(p, PEER_KILLS) for p in tools.peers]:
-            groups.append(Group(kind, tools, each * rounds))
+        for kind in OURS + tuple(tools.peers):
+            groups.append(Group(kind, tools, rounds * (kills if kind in OURS else PEER_KILLS)))
         time.sleep(SETTLE)
         for _ in range(rounds):
             for group in groups:
-                group.round(kills if group.name in ("floor", "poold") else PEER_KILLS)
+                group.round(kills if type(group.supervisor) in OURS else PEER_KILLS)
     finally:
         for group in groups:
             group.stop()
     row.values = {group.name: summary(group.rounds) for group in groups}
-    row.note = (f"{rounds} x {kills} kills, one at a time, of {rounds * kills} one-worker pools (each once: a "
-                f"first failure is replaced at once); peers {rounds} x {PEER_KILLS}, workers older than 1 s; "
-                f"p99 floor {row.values['floor']['p99']:.2f}, poold {row.values['poold']['p99']:.2f}")
+    row.notes = [f"SIGKILL to the successor's first instruction; {rounds} x {kills} kills, one at a time;",
+                 f"{rounds * kills} one-worker pools, each killed once: a first failure is replaced at once;",
+                 f"peers: {rounds} x {PEER_KILLS} kills, of workers older than a second",
+                 "p99: " + ", ".join(f"{name} {row.values[name]['p99']:.2f}"
+                                     for name in [kind.name for kind in OURS])]
     row.judge(1.15)
     return [row]
 
@@ -147,13 +150,15 @@ def events(tools, poold, pids):
     latency.values["floor"] = floor_events(tools, len(pids))
     with poold.connect() as client:
         poold.call(client, "events.subscribe")
-        latency.values["poold"] = measure_events(poold, pids, client.fileno(), True, seconds, a_second)
+        latency.values["poold"] = measure_events(poold, pids, client.fileno(), True,
+                                                 seconds, a_second)
     latency.judge(10, latency.values["poold"]["p99"])
-    latency.note = ("kill to arrival at a subscriber of the control socket (floor: of a pipe); " + ", ".join(
-        f"{name} p50 {value['median']:.2f}, max {value['max']:.1f}, {value['samples']} of "
-        f"{value['samples'] + value['lost']} arrived" for name, value in latency.values.items()))
+    latency.notes = ["kill to arrival at a subscriber of the control socket (floor: at a pipe)"]
+    latency.notes += [f"{name}: p50 {value['median']:.2f}, max {value['max']:.1f}, {value['samples']} of "
+                      f"{value['samples'] + value['lost']} arrived"
+                      for name, value in latency.values.items()]
     for name, value in latency.values.items():
         cpu.values[name] = {"value": value["cpu_percent"]}
     cpu.judge(5, cpu.values["poold"]["value"])
-    cpu.note = "keeper, engine and launcher, while 200 workers a second die and are replaced"
+    cpu.notes = ["keeper, engine and launcher, while 200 workers a second die and are replaced"]
     return [latency, cpu]

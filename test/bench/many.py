@@ -3,7 +3,7 @@ import time
 
 import process
 from records import RecordFile, now_ns
-from supervisors import Floor, Poold
+from supervisors import Floor, LeanFloor, Poold
 from table import Row, summary
 
 PEER_SERVICES = 500
@@ -42,9 +42,10 @@ def starts(tools, keep):
     up = Row(f"{tools.count} one-worker pools up", "s", "<= 1.2 x floor")
     rate = Row("the same, as a rate", "workers/s", "")
     status = Row("... until `poolctl status` says all started", "s", "")
-    times, said, last = {"floor": [], "poold": []}, [], tools.scale(3, 1) - 1
+    kinds = (Floor, LeanFloor, Poold)
+    times, said, last = {kind.name: [] for kind in kinds}, [], tools.scale(3, 1) - 1
     for number in range(last + 1):
-        for kind in (Floor, Poold):
+        for kind in kinds:
             crowd = Crowd(kind, tools, tools.count)
             try:
                 times[kind.name].append([crowd.last_s])
@@ -59,14 +60,16 @@ def starts(tools, keep):
         rate.values[name] = summary([[tools.count / s for s in samples] for samples in rounds])
     status.values["poold"] = summary(said)
     up.judge(1.2)
-    up.note = "from exec of the supervisor to the last worker's first instruction; poold reads its file first"
+    up.notes = ["from exec of the supervisor to the last worker's first instruction;",
+                "poold reads its file first; the lean floor does not copy its table of descriptors"]
     for kind in tools.peers:
         crowd = Crowd(kind, tools, tools.scale(PEER_SERVICES, 100))
         try:
-            rate.values[f"{kind.name}, {crowd.count} services"] = {"value": crowd.count / crowd.last_s}
+            name = f"{kind.name}, {crowd.count} services"
+            rate.values[name] = {"value": crowd.count / crowd.last_s}
         finally:
             crowd.stop()
-    rate.note = "peers with fewer services each, said beside the name: their rate falls with more"
+    rate.notes = ["peers with fewer services, said beside the name; none is faster with more"]
     return [up, rate, status]
 
 
@@ -84,8 +87,10 @@ def memory(tools, crowd, empty_kib):
                            "beyond_empty": (total - empty_kib) / crowd.count}
     row.values["... beyond an empty configuration"] = {"value": (total - empty_kib) / crowd.count}
     row.judge(2.4, total / crowd.count)
-    row.note = (", ".join(f"{role} {value:,.0f}" for role, value in kib.items()) +
-                f" KiB (empty: {empty_kib:,.0f} in all); apart: {len(parts['parked'])} parked children {parked} KiB")
+    row.notes = ["PSS in KiB: " + ", ".join(f"{role} {value:,.0f}" for role, value in kib.items()) +
+                 f"; an empty configuration {empty_kib:,.0f} in all",
+                 f"not counted: {len(parts['parked'])} parked children, {parked} KiB; what the "
+                 "kernel keeps for descriptors and processes"]
     return row
 
 
@@ -117,7 +122,8 @@ def idle(tools, crowd):
     share = (process.cpu_seconds(watched) - cpu) / (time.monotonic() - start) * 100
     row.values["poold"] = {"value": share}
     row.judge(0.5, share)
-    row.note = f"over {seconds} s, by the scheduler's account; workers that speak no protocol, so none is pinged"
+    row.notes = [f"over {seconds} s, by the scheduler's account; workers that speak no protocol, "
+                 "so none is pinged"]
     return row
 
 
@@ -138,5 +144,6 @@ def listing(tools, crowd):
             samples.append((now_ns() - start) / 1e6)
     row.values["poold"] = summary([samples])
     row.judge(50, row.values["poold"]["p99"])
-    row.note = f"request to last byte of {size / 1e6:.1f} MB; median {row.values['poold']['median']:.1f} ms"
+    row.notes = [f"request to last byte of {size / 1e6:.1f} MB; "
+                 f"median {row.values['poold']['median']:.1f} ms"]
     return row

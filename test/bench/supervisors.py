@@ -52,11 +52,17 @@ class Supervisor:
 
 
 class Floor(Supervisor):
-    name = "floor"
+    name, options = "floor", []
     events = None  # a FIFO for deaths
 
     def command(self, count):
-        return [self.tools.floor, str(count), self.tools.worker] + ([self.events] if self.events else [])
+        return [self.tools.floor, *self.options, str(count), self.tools.worker,
+                *([self.events] if self.events else [])]
+
+
+class LeanFloor(Floor):
+    """Shares the table of descriptors with its child: see bench_floor.c."""
+    name, options = "lean floor", ["--lean"]
 
 
 class Poold(Supervisor):
@@ -81,7 +87,8 @@ class Poold(Supervisor):
     def status(self):
         done = subprocess.run([self.tools.build / "poolctl", "--json", "--runtime-dir",
                                self.folder / "run", "status"], capture_output=True, timeout=30)
-        return json.loads(done.stdout) if done.returncode in (0, 3) and done.stdout else {"pools": []}
+        readable = done.returncode in (0, 3) and done.stdout
+        return json.loads(done.stdout) if readable else {"pools": []}
 
     def all_started(self, count):
         pools = self.status()["pools"]

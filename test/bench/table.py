@@ -21,10 +21,11 @@ def ratio(one, other):
 
 
 class Row:
-    """One property: `values` of the floor, poold and peers, each a summary or {"value": n}."""
+    """One property: `values` of the floor, poold and peers, each a summary or {"value": n}, and
+    `notes`, lines that say what exactly was measured."""
 
-    def __init__(self, name, unit, target, note="", statistic="median"):
-        self.name, self.unit, self.target, self.note = name, unit, target, note
+    def __init__(self, name, unit, target, statistic="median"):
+        self.name, self.unit, self.target, self.notes = name, unit, target, []
         self.statistic, self.values, self.ratio, self.met = statistic, {}, None, None
 
     def judge(self, most, value=None):
@@ -35,7 +36,7 @@ class Row:
 
     def as_json(self):
         return {"row": self.name, "unit": self.unit, "target": self.target, "met": self.met,
-                "ratio_to_floor": self.ratio, "values": self.values, "note": self.note}
+                "ratio_to_floor": self.ratio, "values": self.values, "notes": self.notes}
 
     def figure(self, name):
         value = self.values.get(name)
@@ -57,17 +58,18 @@ def number(value):
 def print_table(rows, machine):
     print(f"\n{machine['cpus']} CPUs of {machine['cpu']}, Linux {machine['kernel']}, "
           f"{'virtual, ' if machine['virtual'] else ''}{machine['nofile'][1]} descriptors, "
-          f"poold {machine['commit'] or machine['poold']}; load before: {machine['load_before']:.2f}")
+          f"poold {machine['commit'] or machine['poold']}; "
+          f"load before: {machine['load_before']:.2f}")
     print("Medians, in brackets the least and most of the rounds' medians, unless a row says "
           "otherwise.\n")
     print(f"{'property':<46} {'floor':>19} {'poold':>22} {'ratio':>6}  target")
     for row in rows:
         times = f"{row.ratio:.2f}" if row.ratio is not None else ""
         verdict = {None: "", True: "  met", False: "  MISSED"}[row.met]
-        print(f"{row.name + ', ' + row.unit:<46} {row.figure('floor'):>19} {row.figure('poold'):>22} "
-              f"{times:>6}  {row.target}{verdict}")
+        print(f"{row.name + ', ' + row.unit:<46} {row.figure('floor'):>19} "
+              f"{row.figure('poold'):>22} {times:>6}  {row.target}{verdict}")
         for name in row.values:
             if name not in ("floor", "poold"):
                 print(f"    {name:<42} {'':>19} {row.figure(name):>22}")
-        if row.note:
-            print(f"    {row.note}")
+        for note in row.notes:
+            print(f"    {note}")
