@@ -137,8 +137,8 @@ int core_restore_end(struct core *, msec now);
 struct pool_view {
     enum pool_state state;
     enum pool_reason reason;
-    int32_t error;    /* errno of the last failed bind */
-    bool wanted_up;   /* the operator's, or the start's, intent */
+    int32_t error;                      /* errno of the last failed bind */
+    bool wanted_up;                     /* the operator's, or the start's, intent */
     uint32_t ready, starting, draining; /* workers; a spawning one counts as starting */
     uint32_t workers_min, workers_max;
     uint32_t failures, max_failures; /* in the window now */
@@ -153,8 +153,8 @@ struct pool_view {
 struct worker_view {
     struct worker_id id;
     enum worker_state state;
-    enum cause cause;     /* of its start */
-    enum cause leave;     /* why it is to leave or to be replaced; NONE: it is not */
+    enum cause cause; /* of its start */
+    enum cause leave; /* why it is to leave or to be replaced; NONE: it is not */
     bool executed, killed;
     msec spawned_at, ready_at, since; /* ready_at 0: not yet; since: of this state */
     struct worker_id successor;       /* generation 0: none */

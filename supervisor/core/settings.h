@@ -15,14 +15,14 @@ enum ready_rule {
 };
 
 struct pool_settings {
-    uint32_t workers_min; /* 1..WORKERS_A_POOL_MAX in this version */
-    uint32_t workers_max; /* == workers_min until gardens grow */
-    uint32_t surge;       /* 1.. successors of one roll at one time */
+    uint32_t workers_min;  /* 1..WORKERS_A_POOL_MAX in this version */
+    uint32_t workers_max;  /* == workers_min until gardens grow */
+    uint32_t surge;        /* 1.. successors of one roll at one time */
     uint32_t max_failures; /* 1..FAILURES_MAX */
-    uint8_t ready;        /* enum ready_rule */
-    uint8_t overlap;      /* bool */
-    uint8_t rapid_fail;   /* bool */
-    uint8_t has_sockets;  /* bool: workers start only after BOUND */
+    uint8_t ready;         /* enum ready_rule */
+    uint8_t overlap;       /* bool */
+    uint8_t rapid_fail;    /* bool */
+    uint8_t has_sockets;   /* bool: workers start only after BOUND */
     uint32_t ready_after_ms;
     uint64_t startup_timeout_ms;
     uint64_t shutdown_timeout_ms;

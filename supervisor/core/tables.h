@@ -80,7 +80,8 @@
     X(READY,    "ready")       \
     X(DRAINING, "draining")    \
     X(LEAVING,  "draining")    \
-    X(KILLING,  "draining")
+    X(KILLING,  "draining")    \
+    X(GONE,     "gone") /* in no view */
 
 /* How a roll (the recycle of a pool) ended. */
 #define ROLL_OUTCOMES(X)                                          \

@@ -1,0 +1,273 @@
+/* reconcile.c - compares what a pool should be with what it is, and acts on the difference. */
+#include "supervisor/core/failure.h"
+#include "supervisor/core/pool.h"
+#include "supervisor/core/recycle.h"
+#include "supervisor/core/start.h"
+#include "supervisor/core/worker.h"
+
+/* What one pass over a pool's workers finds. */
+struct findings {
+    bool whole;         /* as many records as a pool may have: no start before one goes */
+    uint32_t under_way; /* recycles that have begun and whose successor is not ready */
+    uint32_t in_roll;
+    uint32_t vacant;  /* the first slot that lacks an incumbent and may be filled; NONE */
+    uint32_t follows; /* whom its next worker follows; NONE */
+    uint32_t marked;  /* the first worker whose recycle may begin now; NONE */
+    msec opens_at;    /* when something that must wait may begin; MSEC_NEVER */
+};
+
+static void pool_go_down(struct core *, uint32_t pool);
+static void pool_stay_disabled(struct core *, uint32_t pool);
+static void pool_go_up(struct core *, uint32_t pool);
+static void pool_look(const struct core *, uint32_t pool, struct findings *);
+static void pool_drain_surplus(struct core *, uint32_t pool);
+static enum start_class pool_class(const struct core *, uint32_t pool, const struct findings *);
+
+void
+pool_reconcile(struct core *core, uint32_t pool)
+{
+    const struct pool *p = pool_at(core, pool);
+    if (!p->added)
+        return;
+    if (!pool_is_wanted(core, pool))
+        pool_go_down(core, pool);
+    else if (p->state == POOL_DISABLED)
+        pool_stay_disabled(core, pool);
+    else
+        pool_go_up(core, pool);
+    pool_arm(core, pool);
+}
+
+void
+pool_arm(struct core *core, uint32_t pool)
+{
+    const struct pool *p = pool_at(core, pool);
+    msec at = MSEC_NEVER;
+    if (pool_is_wanted(core, pool) && p->state != POOL_DISABLED) {
+        if (pool_lacks_sockets(core, pool)) {
+            at = p->binding ? MSEC_NEVER : p->next_start_at;
+        } else {
+            struct findings findings;
+            pool_look(core, pool, &findings);
+            at = findings.opens_at;
+        }
+    }
+    due_set_pool(core, pool, at);
+}
+
+/* --- Down. */
+
+static void
+pool_go_down(struct core *core, uint32_t pool)
+{
+    const struct pool *p = pool_at(core, pool);
+    if (p->state == POOL_STOPPED)
+        return;
+    enum cause cause = p->wanted_up ? CAUSE_SHUTDOWN : CAUSE_STOP;
+    if (p->state != POOL_STOPPING) {
+        roll_end(core, pool, ROLL_CANCELLED);
+        pool_enter(core, pool, POOL_STOPPING, p->wanted_up ? REASON_SHUTDOWN : REASON_OPERATOR);
+    }
+    for (uint32_t i = worker_first(core, pool), next; i != NONE; i = next) {
+        next = worker_next(core, i);
+        recycle_cancel(core, i);
+        if (worker_at(core, i)->state == WORKER_GONE)
+            recycle_drop_gone(core, i);
+        else if (global_at(core)->shutdown == SHUTDOWN_HURRY)
+            worker_kill(core, i);
+        else
+            worker_leave(core, i, cause);
+    }
+    if (pool_records(core, pool) == 0) {
+        pool_enter(core, pool, POOL_STOPPED, p->reason);
+        tell_pool(core, TELL_POOL_STOPPED, pool)->cause = cause;
+    }
+}
+
+static void
+pool_stay_disabled(struct core *core, uint32_t pool)
+{
+    for (uint32_t i = worker_first(core, pool), next; i != NONE; i = next) {
+        next = worker_next(core, i);
+        const struct worker *w = worker_at(core, i);
+        if (w->state == WORKER_GONE && w->successor == NONE)
+            recycle_drop_gone(core, i);
+    }
+}
+
+/* --- Up. */
+
+static void
+pool_go_up(struct core *core, uint32_t pool)
+{
+    const struct pool *p = pool_at(core, pool);
+    if (pool_lacks_sockets(core, pool))
+        pool_ask_for_sockets(core, pool);
+    if (p->state == POOL_STOPPED && pool_lacks_sockets(core, pool))
+        return;
+    if (p->state == POOL_STOPPED || p->state == POOL_STOPPING)
+        pool_enter(core, pool, POOL_STARTING, REASON_NONE);
+    pool_drain_surplus(core, pool);
+
+    struct findings findings;
+    for (;;) {
+        pool_look(core, pool, &findings);
+        if (p->settings.overlap || findings.marked == NONE)
+            break;
+        recycle_begin_exclusive(core, findings.marked); /* at most `surge` are under way */
+    }
+    if (p->roll_cause != CAUSE_NONE && findings.in_roll == 0)
+        roll_end(core, pool, ROLL_DONE);
+    if (p->state == POOL_STARTING && core->pool_more[pool].ready >= p->settings.workers_min) {
+        pool_enter(core, pool, POOL_STARTED, REASON_NONE);
+        tell_pool(core, TELL_POOL_STARTED, pool);
+    }
+    if (findings.vacant != NONE || findings.marked != NONE)
+        start_wait(core, pool, pool_class(core, pool, &findings));
+    else
+        start_wait_no_more(core, pool);
+}
+
+void
+pool_start_next(struct core *core, uint32_t pool)
+{
+    const struct pool *p = pool_at(core, pool);
+    struct findings findings;
+    pool_look(core, pool, &findings);
+    assert(findings.vacant != NONE || findings.marked != NONE);
+
+    uint32_t slot = findings.vacant, original = findings.follows;
+    if (slot == NONE) {
+        original = findings.marked;
+        slot = worker_at(core, original)->id.slot;
+    }
+    enum cause cause =
+        p->state == POOL_STARTING && p->streak == 0 ? CAUSE_START : CAUSE_REPLACEMENT;
+    if (original != NONE)
+        cause = worker_at(core, original)->leave;
+
+    struct worker_id id = {.pool = pool, .slot = slot};
+    id.generation = ++pool_edit(core, pool)->generation;
+    assert(id.generation != 0); /* 2^32 starts of one pool: 13 years at ten a second */
+    uint32_t worker = worker_spawn(core, id, cause);
+    if (findings.vacant == NONE)
+        recycle_begin_overlapped(core, original, worker);
+    else if (original != NONE)
+        recycle_follow(core, original, worker);
+}
+
+/* One slot's records. */
+struct slot {
+    uint32_t incumbent; /* stays, and is not on trial; NONE */
+    uint32_t follows;   /* dead or leaving, and its recycle waits for a follower; NONE */
+    uint32_t leavers;   /* living */
+};
+
+/* Reads the records of one slot and returns the first of the next. */
+static uint32_t
+slot_look(const struct core *core, uint32_t first, uint32_t number, struct slot *slot)
+{
+    *slot = (struct slot){.incumbent = NONE, .follows = NONE};
+    uint32_t i = first;
+    for (; i != NONE && worker_at(core, i)->id.slot == number; i = worker_next(core, i)) {
+        const struct worker *w = worker_at(core, i);
+        if (recycle_awaits_follower(w))
+            slot->follows = i;
+        if (worker_is_leaving(w) && w->state != WORKER_GONE)
+            slot->leavers++;
+        if (worker_stays(w) && !recycle_is_trial(core, i))
+            slot->incumbent = i;
+    }
+    return i;
+}
+
+static bool
+recycle_may_begin(const struct worker *w, const struct slot *slot)
+{
+    return w->leave != CAUSE_NONE && !w->begun && w->original == NONE && slot->leavers == 0;
+}
+
+static void
+slot_judge(const struct core *core, const struct pool *p, uint32_t number, const struct slot *slot,
+           struct findings *findings)
+{
+    if (slot->incumbent == NONE) {
+        if (findings->vacant != NONE || (!p->settings.overlap && slot->leavers > 0))
+            return;
+        if (p->next_start_at > core->now) {
+            findings->opens_at = MIN(findings->opens_at, p->next_start_at);
+            return;
+        }
+        findings->vacant = number;
+        findings->follows = slot->follows;
+        return;
+    }
+    const struct worker *w = worker_at(core, slot->incumbent);
+    if (findings->marked != NONE || findings->under_way >= p->settings.surge ||
+        !recycle_may_begin(w, slot))
+        return;
+    msec at = w->leave == CAUSE_UNHEALTHY ? MAX(p->next_start_at, p->retry_at) : p->next_start_at;
+    if (at > core->now)
+        findings->opens_at = MIN(findings->opens_at, at);
+    else
+        findings->marked = slot->incumbent;
+}
+
+static void
+pool_look(const struct core *core, uint32_t pool, struct findings *findings)
+{
+    const struct pool *p = pool_at(core, pool);
+    const struct pool_settings *settings = &p->settings;
+    *findings =
+        (struct findings){.vacant = NONE, .follows = NONE, .marked = NONE, .opens_at = MSEC_NEVER};
+
+    uint32_t first = worker_first(core, pool);
+    for (uint32_t i = first; i != NONE; i = worker_next(core, i)) {
+        const struct worker *w = worker_at(core, i);
+        findings->under_way += w->begun && !w->replaced;
+        findings->in_roll += w->in_roll;
+    }
+    if (pool_lacks_sockets(core, pool))
+        return;
+    if (pool_records(core, pool) >= 2 * settings->workers_max + settings->surge)
+        return;
+    for (uint32_t number = 0; number < settings->workers_min; number++) {
+        struct slot slot;
+        first = slot_look(core, first, number, &slot);
+        slot_judge(core, p, number, &slot, findings);
+    }
+}
+
+/* Two that stay in one slot (taken in after a lost state), or a slot beyond a size that was made
+ * smaller: the newest go. */
+static void
+pool_drain_surplus(struct core *core, uint32_t pool)
+{
+    uint32_t size = pool_at(core, pool)->settings.workers_max;
+    uint32_t slot = NONE;
+    for (uint32_t i = worker_first(core, pool); i != NONE; i = worker_next(core, i)) {
+        const struct worker *w = worker_at(core, i);
+        if (!worker_stays(w) || recycle_is_trial(core, i))
+            continue;
+        if (w->id.slot >= size || w->id.slot == slot) {
+            recycle_cancel(core, i);
+            worker_leave(core, i, CAUSE_SURPLUS);
+        }
+        slot = w->id.slot;
+    }
+}
+
+static enum start_class
+pool_class(const struct core *core, uint32_t pool, const struct findings *findings)
+{
+    const struct pool *p = pool_at(core, pool);
+    bool dark = core->pool_more[pool].ready == 0;
+    bool lately = core->now - p->failed_at < p->settings.failure_interval_ms;
+    if (p->streak >= 2 && lately)
+        return START_FAILING;
+    if (dark && failures_in_window(core, pool, core->now) == 0)
+        return START_DARK;
+    if (findings->vacant != NONE && p->state == POOL_STARTING && p->streak == 0)
+        return START_GROWTH;
+    return START_REPLACEMENT;
+}

@@ -1,0 +1,258 @@
+/* recycle.c - the replacement of workers on purpose. */
+#include "supervisor/core/recycle.h"
+#include "supervisor/core/failure.h"
+#include "supervisor/core/pool.h"
+#include "supervisor/core/worker.h"
+
+void
+recycle_mark(struct core *core, uint32_t worker, enum cause cause)
+{
+    assert(worker_stays(worker_at(core, worker)));
+    struct worker *w = worker_edit(core, worker);
+    bool known = w->leave == cause;
+    if (w->leave == CAUSE_NONE)
+        w->asked_at = core->now;
+    w->leave = (uint8_t)cause;
+    if (cause == CAUSE_UNHEALTHY && !known)
+        tell_worker(core, TELL_RECYCLE_UNHEALTHY, worker)->cause = cause;
+}
+
+static void
+recycle_begin(struct core *core, uint32_t original)
+{
+    struct worker *o = worker_edit(core, original);
+    assert(o->leave != CAUSE_NONE && !o->begun && !o->replaced);
+    o->begun = true;
+}
+
+void
+recycle_begin_overlapped(struct core *core, uint32_t original, uint32_t successor)
+{
+    recycle_begin(core, original);
+    recycle_follow(core, original, successor);
+}
+
+void
+recycle_begin_exclusive(struct core *core, uint32_t original)
+{
+    recycle_begin(core, original);
+    worker_leave(core, original, worker_at(core, original)->leave);
+}
+
+void
+recycle_follow(struct core *core, uint32_t original, uint32_t successor)
+{
+    struct worker *o = worker_edit(core, original), *s = worker_edit(core, successor);
+    assert(o->begun && o->successor == NONE && s->original == NONE);
+    assert(o->id.pool == s->id.pool && o->id.slot == s->id.slot);
+    o->successor = successor;
+    o->replaced_by = s->id.generation;
+    s->original = original;
+}
+
+bool
+recycle_awaits_follower(const struct worker *w)
+{
+    return w->begun && !w->replaced && w->successor == NONE && !worker_stays(w);
+}
+
+bool
+recycle_is_trial(const struct core *core, uint32_t worker)
+{
+    uint32_t original = worker_at(core, worker)->original;
+    return original != NONE && worker_stays(worker_at(core, original));
+}
+
+/* Cuts the tie between a successor and its original; both records stay. */
+static uint32_t
+recycle_untie(struct core *core, uint32_t successor)
+{
+    uint32_t original = worker_at(core, successor)->original;
+    if (original == NONE)
+        return NONE;
+    assert(worker_at(core, original)->successor == successor);
+    worker_edit(core, successor)->original = NONE;
+    worker_edit(core, original)->successor = NONE;
+    return original;
+}
+
+/* The closing line. The successor's record may be gone, so its name and times come from the
+ * original's. */
+static void
+recycle_close(struct core *core, uint32_t original, msec gone_at)
+{
+    struct worker *o = worker_edit(core, original);
+    struct action *action = tell_pool(core, TELL_RECYCLE_DONE, o->id.pool);
+    action->worker = o->id;
+    action->worker.generation = o->replaced_by;
+    action->handle = core_handle(core, action->worker);
+    action->other = o->id;
+    action->cause = o->leave;
+    action->killed = o->killed;
+    action->start_ms = o->start_ms;
+    action->drain_ms = o->drain_at == 0 ? 0 : gone_at - o->drain_at;
+    action->total_ms = core->now - o->asked_at;
+    if (o->in_roll)
+        pool_edit(core, o->id.pool)->roll_replaced++;
+    o->begun = o->in_roll = false;
+    struct pool *p = pool_edit(core, o->id.pool);
+    p->retry_streak = 0;
+    p->retry_at = 0;
+}
+
+void
+recycle_successor_ready(struct core *core, uint32_t worker)
+{
+    uint32_t original = recycle_untie(core, worker);
+    if (original == NONE)
+        return;
+    const struct worker *s = worker_at(core, worker);
+    struct worker *o = worker_edit(core, original);
+    o->replaced = true;
+    o->start_ms = s->ready_at - s->spawned_at;
+    if (o->state == WORKER_GONE) {
+        recycle_close(core, original, o->since);
+        recycle_drop_gone(core, original);
+    } else if (worker_stays(o)) {
+        worker_leave(core, original, o->leave);
+    }
+}
+
+void
+recycle_successor_failed(struct core *core, uint32_t worker)
+{
+    bool trial = recycle_is_trial(core, worker);
+    uint32_t original = recycle_untie(core, worker);
+    if (!trial)
+        return;
+
+    struct worker *o = worker_edit(core, original);
+    uint32_t pool = o->id.pool;
+    enum cause cause = o->leave;
+    msec retry_ms = MSEC_NEVER;
+    o->begun = false;
+    if (cause == CAUSE_UNHEALTHY) {
+        struct pool *p = pool_edit(core, pool);
+        if (p->retry_streak < UINT16_MAX - 1)
+            p->retry_streak++;
+        retry_ms = failure_delay_ms(core, &p->settings, p->retry_streak + 1u);
+        p->retry_at = MAX(p->retry_at, after(core->now, retry_ms));
+    }
+    struct action *action = tell_worker(core, TELL_RECYCLE_FAILED, worker);
+    action->other = o->id;
+    action->cause = cause;
+    action->retry_ms = retry_ms;
+    if (cause == CAUSE_UNHEALTHY)
+        return;
+    if (o->in_roll)
+        roll_end(core, pool, ROLL_FAILED);
+    o->leave = CAUSE_NONE;
+    o->asked_at = 0;
+}
+
+bool
+recycle_original_died(struct core *core, uint32_t worker)
+{
+    const struct worker *o = worker_at(core, worker);
+    if (!o->begun)
+        return false;
+    if (!o->replaced)
+        return true;
+    recycle_close(core, worker, core->now);
+    return false;
+}
+
+void
+recycle_cancel(struct core *core, uint32_t worker)
+{
+    const struct worker *w = worker_at(core, worker);
+    if (w->successor != NONE)
+        recycle_untie(core, w->successor);
+    recycle_untie(core, worker);
+    if (w->replaced)
+        return; /* its successor took over: it ends as it began */
+    if (w->begun || w->in_roll) {
+        struct worker *o = worker_edit(core, worker);
+        o->begun = o->in_roll = false;
+    }
+}
+
+void
+recycle_forget_mark(struct core *core, uint32_t worker)
+{
+    const struct worker *w = worker_at(core, worker);
+    if (w->in_roll && !w->begun)
+        worker_edit(core, worker)->in_roll = false;
+}
+
+void
+recycle_drop_gone(struct core *core, uint32_t worker)
+{
+    assert(worker_at(core, worker)->successor == NONE);
+    worker_enter(core, worker, WORKER_FREE);
+}
+
+/* --- Rolls. */
+
+void
+roll_request(struct core *core, uint32_t pool, enum cause cause)
+{
+    assert(cause == CAUSE_ON_DEMAND || cause == CAUSE_UNHEALTHY);
+    if (!pool_is_up(core, pool)) {
+        struct action *action = act_pool(core, ACT_ROLL_ENDED, pool);
+        action->cause = cause;
+        action->outcome = ROLL_CANCELLED;
+        return;
+    }
+
+    struct pool *p = pool_edit(core, pool);
+    bool merge = p->roll_cause != CAUSE_NONE;
+    p->roll_cause = (uint8_t)cause;
+    if (!merge) {
+        p->roll_since = core->now;
+        p->roll_replaced = 0;
+        if (cause == CAUSE_ON_DEMAND)
+            tell_pool(core, TELL_RECYCLE_ON_DEMAND, pool)->cause = cause;
+    }
+    for (uint32_t i = worker_first(core, pool); i != NONE; i = worker_next(core, i)) {
+        const struct worker *w = worker_at(core, i);
+        bool waits = worker_stays(w) && w->original == NONE && !w->begun;
+        bool under_way = w->begun && !w->replaced;
+        if (merge ? !w->in_roll : !waits && !under_way)
+            continue;
+        worker_edit(core, i)->in_roll = true;
+        if (worker_stays(w))
+            recycle_mark(core, i, cause);
+        else
+            worker_edit(core, i)->leave = (uint8_t)cause;
+    }
+}
+
+void
+roll_end(struct core *core, uint32_t pool, enum roll_outcome outcome)
+{
+    if (pool_at(core, pool)->roll_cause == CAUSE_NONE)
+        return;
+    uint32_t waiting = 0;
+    for (uint32_t i = worker_first(core, pool); i != NONE; i = worker_next(core, i)) {
+        const struct worker *w = worker_at(core, i);
+        if (!w->in_roll)
+            continue;
+        waiting++;
+        struct worker *edit = worker_edit(core, i);
+        edit->in_roll = false;
+        if (!w->begun && worker_stays(w)) {
+            edit->leave = CAUSE_NONE;
+            edit->asked_at = 0;
+        }
+    }
+    assert(outcome != ROLL_DONE || waiting == 0);
+
+    struct pool *p = pool_edit(core, pool);
+    struct action *action = act_pool(core, ACT_ROLL_ENDED, pool);
+    action->cause = p->roll_cause;
+    action->outcome = outcome;
+    action->count = p->roll_replaced;
+    action->limit = waiting;
+    p->roll_cause = CAUSE_NONE;
+}

@@ -1,0 +1,267 @@
+/* state.h - what the core remembers: fixed records without pointers, and what is derived from them.
+ *
+ * Records are saved byte by byte, so they have no padding (asserted below) and name each other by
+ * index only. Everything else - lists, counts, heaps - is rebuilt from them by core_restore_end.
+ *
+ * Reading goes through the *_at functions, which give const pointers. Changing goes through the
+ * *_edit functions, which mark the record as touched: a change that is not marked is not saved, and
+ * the simulator's twin, built from marked records only, finds it. Nobody but state.c, save.c and
+ * check.c looks into struct core's `raw`. */
+#ifndef POOLD_CORE_STATE_H
+#define POOLD_CORE_STATE_H
+
+#include "common/prng.h"
+#include "supervisor/core/core.h"
+#include "supervisor/core/heap.h"
+#include <string.h>
+
+enum shutdown_phase { SHUTDOWN_NOT, SHUTDOWN_ASKED, SHUTDOWN_HURRY };
+
+struct global {
+    uint32_t version;       /* CORE_STATE_VERSION */
+    uint32_t shutdown;      /* enum shutdown_phase */
+    uint32_t shutdown_next; /* the next pool that the shutdown has not reached yet */
+    uint32_t left;          /* bool: LEAVE was said */
+    uint64_t ticket;        /* the last one given to a pool that waits for a start */
+    struct prng prng;       /* of the jitter */
+};
+
+struct pool {
+    struct pool_settings settings;
+    msec since;         /* of this state */
+    msec next_start_at; /* back-off: no start, and no bind, before */
+    msec retry_at;      /* no recycle with cause UNHEALTHY begins before */
+    msec roll_since;
+    msec failed_at;      /* the last failure that delayed a start; 0: none */
+    uint64_t ticket;     /* of its place in the queue of starts */
+    uint32_t generation; /* the last one given to a worker; never goes back */
+    uint32_t roll_replaced;
+    int32_t bind_error; /* of the last bind that failed; 0: none in this spell */
+    uint16_t streak;    /* failures that delay starts, one after the other */
+    uint16_t bind_streak;
+    uint16_t retry_streak;
+    uint8_t state;      /* enum pool_state */
+    uint8_t reason;     /* enum pool_reason */
+    uint8_t roll_cause; /* enum cause; CAUSE_NONE: no roll is under way */
+    uint8_t queue;      /* class of the queue of starts + 1; 0: does not wait */
+    uint8_t added;      /* bool, as all that follow */
+    uint8_t wanted_up;  /* the intent; a shutdown does not change it */
+    uint8_t bound;      /* its sockets are held */
+    uint8_t binding;    /* BIND was asked and not answered */
+    uint8_t unused[6];
+};
+
+struct failure {
+    msec at;
+    msec age_ms; /* of the worker */
+    uint16_t event;
+    struct exit_status status;
+    uint32_t unused;
+};
+
+struct failures {
+    uint32_t len; /* at most settings.max_failures; oldest first */
+    uint32_t unused;
+    struct failure v[FAILURES_MAX];
+};
+
+struct worker {
+    struct worker_id id;
+    uint32_t successor;   /* handle of the worker that starts to replace this one; NONE */
+    uint32_t original;    /* handle of the worker that this one is to replace; NONE */
+    uint32_t replaced_by; /* generation of the last successor; 0: none */
+    msec spawned_at;      /* SPAWN was asked */
+    msec ready_at;        /* 0: never ready */
+    msec since;           /* of this state */
+    msec asked_at;        /* its recycle was decided */
+    msec drain_at;        /* it was told to leave, or said that it does; 0: neither */
+    msec timer_at;     /* STARTING: ready by rule, or the next ready command; KILLING: next KILL */
+    msec start_ms;     /* how long its successor took to be ready */
+    uint8_t state;     /* enum worker_state */
+    uint8_t cause;     /* enum cause: of its start */
+    uint8_t leave;     /* enum cause: of its replacement or departure */
+    uint8_t executed;  /* bool, as all that follow */
+    uint8_t place;     /* holds one of limits.starts */
+    uint8_t command;   /* its ready command is under way */
+    uint8_t adopted;   /* found alive without a record: ready once it is known to run */
+    uint8_t going;     /* was asked to leave (SPAWNING: is to leave as soon as it exists) */
+    uint8_t killed;    /* KILL was sent (SPAWNING: is to be sent) */
+    uint8_t signalled; /* LEAVING: stop_signal was sent */
+    uint8_t told;      /* its end has been told: exec failed, only the exit is awaited */
+    uint8_t begun;     /* its recycle has begun and is not closed */
+    uint8_t replaced;  /* its successor has been ready */
+    uint8_t in_roll;   /* its recycle is part of the pool's roll */
+    uint8_t unused[2];
+};
+
+_Static_assert(sizeof(struct global) == 32, "no padding");
+_Static_assert(sizeof(struct pool_settings) == 64, "no padding");
+_Static_assert(sizeof(struct pool) == 64 + 48 + 12 + 6 + 14, "no padding");
+_Static_assert(sizeof(struct failure) == 24, "no padding");
+_Static_assert(sizeof(struct failures) == 8 + FAILURES_MAX * 24, "no padding");
+_Static_assert(sizeof(struct worker) == 24 + 56 + 16, "no padding");
+
+/* Derived, one for each pool. */
+struct pool_more {
+    uint32_t first_link; /* handle + 1 of its first worker, by slot and generation; 0: none */
+    uint32_t ready, starting, draining, gone; /* workers by state */
+};
+
+/* Derived, one for each worker. */
+struct worker_more {
+    uint32_t next_link; /* handle + 1 of the next in its pool's list */
+    uint32_t listed;    /* bool: the keeper has it (resume), or it was made in this life */
+};
+
+#define BITMAP_LEVELS 4 /* 64^4 workers */
+
+struct core {
+    struct core_limits limits;
+    struct action_list *out; /* of the step under way, else NULL */
+    msec now;
+    struct {
+        struct global global;
+        struct pool *pools;
+        struct failures *failures;
+        struct worker *workers;
+    } raw;
+    struct pool_more *pool_more;
+    struct worker_more *worker_more;
+    struct heap due;   /* node: pool, or pools_max + worker */
+    struct heap queue; /* node: pool; key: class, then ticket */
+    uint64_t
+        *used[BITMAP_LEVELS]; /* bit of level 0: the record is in use; above: the word is full */
+    uint32_t used_words[BITMAP_LEVELS];
+    uint32_t workers_len; /* records in use */
+    uint32_t places_held;
+    uint32_t *touched;
+    uint64_t *touched_bits;
+    uint32_t touched_len;
+};
+
+/* --- Records. */
+static inline const struct global *
+global_at(const struct core *core)
+{
+    return &core->raw.global;
+}
+
+static inline const struct pool *
+pool_at(const struct core *core, uint32_t pool)
+{
+    assert(pool < core->limits.pools_max);
+    return &core->raw.pools[pool];
+}
+
+static inline const struct failures *
+failures_at(const struct core *core, uint32_t pool)
+{
+    assert(pool < core->limits.pools_max);
+    return &core->raw.failures[pool];
+}
+
+static inline const struct worker *
+worker_at(const struct core *core, uint32_t worker)
+{
+    assert(worker < core->limits.workers_max);
+    return &core->raw.workers[worker];
+}
+
+static inline const struct pool *
+pool_of(const struct core *core, uint32_t worker)
+{
+    return pool_at(core, worker_at(core, worker)->id.pool);
+}
+
+struct global *global_edit(struct core *);
+struct pool *pool_edit(struct core *, uint32_t pool);
+struct failures *failures_edit(struct core *, uint32_t pool);
+struct worker *worker_edit(struct core *, uint32_t worker);
+
+/* --- Workers of a pool, in order of slot and generation, with those that are GONE. */
+static inline uint32_t
+worker_first(const struct core *core, uint32_t pool)
+{
+    return core->pool_more[pool].first_link - 1;
+}
+
+static inline uint32_t
+worker_next(const struct core *core, uint32_t worker)
+{
+    return core->worker_more[worker].next_link - 1;
+}
+
+static inline uint32_t
+pool_records(const struct core *core, uint32_t pool)
+{
+    const struct pool_more *more = &core->pool_more[pool];
+    return more->ready + more->starting + more->draining + more->gone;
+}
+
+/* A record for the worker, linked into its pool's list, in state FREE; NONE: the table is full. */
+uint32_t worker_take(struct core *, struct worker_id);
+
+/* Empties the record and gives it back. */
+void worker_give_back(struct core *, uint32_t worker);
+
+/* Enters a record that is in use already (restored) into lists and counts. */
+void worker_put(struct core *, uint32_t worker);
+
+/* A record is left for another worker. */
+bool workers_have_room(const struct core *);
+
+/* The counter of derived counts that a worker in this state belongs to; NULL for FREE. */
+uint32_t *pool_count_of(struct core *, uint32_t pool, enum worker_state);
+
+/* --- Deadlines: one for each pool and each worker. MSEC_NEVER takes it away. */
+void due_set_pool(struct core *, uint32_t pool, msec at);
+void due_set_worker(struct core *, uint32_t worker, msec at);
+
+/* at + span, MSEC_NEVER when that is beyond it. */
+static inline msec
+after(msec at, msec span)
+{
+    return span >= MSEC_NEVER - at ? MSEC_NEVER : at + span;
+}
+
+/* --- Actions of the step under way; the pointer is good until the next one. */
+struct action *act_worker(struct core *, enum action_kind, uint32_t worker);
+struct action *act_pool(struct core *, enum action_kind, uint32_t pool);
+struct action *tell_worker(struct core *, uint32_t event, uint32_t worker);
+struct action *tell_pool(struct core *, uint32_t event, uint32_t pool);
+
+/* Most actions that one pool can cause in one pass, so that a step can stop in time. */
+uint32_t pool_actions_max(const struct core *, uint32_t pool);
+bool actions_have_room(const struct core *, uint32_t pool);
+
+/* The bytes of a record that are saved; 0: it is empty. Borrowed until the next change. */
+size_t core_record_bytes(const struct core *, uint32_t record, const void **bytes);
+
+/* Events of the catalogue that the core tells. */
+enum {
+    TELL_POOL_DISABLED = 1002,
+    TELL_WORKER_DIED = 1009,
+    TELL_STARTUP_TIMEOUT = 1012,
+    TELL_SHUTDOWN_TIMEOUT = 1013,
+    TELL_SPAWN_FAILED = 1022,
+    TELL_EXEC_FAILED = 1059,
+    TELL_RECYCLE_UNHEALTHY = 1078,
+    TELL_RECYCLE_ON_DEMAND = 1079,
+    TELL_RECYCLE_FAILED = 1093,
+    TELL_WORKER_NOT_TRUSTED = 1127,
+    TELL_POOL_STARTED = 6010,
+    TELL_POOL_STOPPED = 6011,
+    TELL_POOL_ENABLED = 6012,
+    TELL_POOL_NOT_STARTED = 6013,
+    TELL_WORKER_STARTED = 6020,
+    TELL_WORKER_READY = 6021,
+    TELL_RECYCLE_DONE = 6022,
+    TELL_WORKER_EXITED = 6023,
+    TELL_WORKER_UNKILLABLE = 6027,
+    TELL_SOCKET_FAILED = 6033,
+};
+
+/* Most records of one pool: its workers, as many that leave, and the successors of a roll. */
+#define POOL_RECORDS_MAX (3u * WORKERS_A_POOL_MAX)
+
+#endif

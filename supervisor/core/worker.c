@@ -1,0 +1,508 @@
+/* worker.c - the machine of one worker; worker.h tells its story. */
+#include "supervisor/core/worker.h"
+#include "supervisor/core/failure.h"
+#include "supervisor/core/pool.h"
+#include "supervisor/core/recycle.h"
+
+#define S(n) (1u << WORKER_##n)
+
+/* clang-format off */
+static const uint16_t worker_may_enter[WORKER_STATE_COUNT] = {
+    [WORKER_FREE]     = S(SPAWNING),
+    [WORKER_SPAWNING] = S(STARTING) | S(GONE) | S(FREE),
+    [WORKER_STARTING] = S(READY) | S(DRAINING) | S(LEAVING) | S(KILLING) | S(GONE) | S(FREE),
+    [WORKER_READY]    = S(DRAINING) | S(LEAVING) | S(KILLING) | S(GONE) | S(FREE),
+    [WORKER_DRAINING] = S(LEAVING) | S(KILLING) | S(GONE) | S(FREE),
+    [WORKER_LEAVING]  = S(KILLING) | S(GONE) | S(FREE),
+    [WORKER_KILLING]  = S(GONE) | S(FREE),
+    [WORKER_GONE]     = S(FREE),
+};
+/* clang-format on */
+
+static void place_give_back(struct core *, struct worker *);
+static void worker_be_ready(struct core *, uint32_t worker);
+static void worker_run_command(struct core *, uint32_t worker);
+static void worker_start_timed_out(struct core *, uint32_t worker);
+static void worker_signal(struct core *, uint32_t worker);
+
+void
+worker_enter(struct core *core, uint32_t worker, enum worker_state to)
+{
+    struct worker *w = worker_edit(core, worker);
+    enum worker_state from = w->state;
+    assert(worker_may_enter[from] & (1u << to));
+
+    uint32_t *left = pool_count_of(core, w->id.pool, from);
+    uint32_t *entered = pool_count_of(core, w->id.pool, to);
+    if (left != NULL)
+        --*left;
+    if (entered != NULL)
+        ++*entered;
+    w->state = (uint8_t)to;
+    w->since = core->now;
+    w->timer_at = 0;
+    if (to != WORKER_SPAWNING && to != WORKER_STARTING) {
+        place_give_back(core, w);
+        w->command = false;
+    }
+    if (to != WORKER_SPAWNING && to != WORKER_STARTING && to != WORKER_READY)
+        recycle_forget_mark(core, worker);
+    worker_arm(core, worker);
+    if (to == WORKER_FREE)
+        worker_give_back(core, worker);
+}
+
+static msec
+worker_due(const struct core *core, const struct worker *w)
+{
+    const struct pool_settings *settings = &pool_at(core, w->id.pool)->settings;
+    msec place = w->place ? after(w->spawned_at, START_PLACE_MS) : MSEC_NEVER;
+    msec timer = w->timer_at == 0 ? MSEC_NEVER : w->timer_at;
+    msec stop = after(w->drain_at, settings->shutdown_timeout_ms);
+
+    switch ((enum worker_state)w->state) {
+    case WORKER_SPAWNING:
+        return place;
+    case WORKER_STARTING:
+        return MIN(MIN(place, timer), after(w->spawned_at, settings->startup_timeout_ms));
+    case WORKER_DRAINING:
+        return MIN(after(w->drain_at, STOPPING_WAIT_MS), stop);
+    case WORKER_LEAVING:
+        return stop;
+    case WORKER_KILLING:
+        return timer;
+    case WORKER_FREE:
+    case WORKER_READY:
+    case WORKER_GONE:
+    case WORKER_STATE_COUNT:
+        break;
+    }
+    return MSEC_NEVER;
+}
+
+void
+worker_arm(struct core *core, uint32_t worker)
+{
+    due_set_worker(core, worker, worker_due(core, worker_at(core, worker)));
+}
+
+static void
+worker_set_timer(struct core *core, uint32_t worker, msec span)
+{
+    worker_edit(core, worker)->timer_at = after(core->now, span);
+    worker_arm(core, worker);
+}
+
+static void
+place_give_back(struct core *core, struct worker *w)
+{
+    if (!w->place)
+        return;
+    assert(core->places_held > 0);
+    core->places_held--;
+    w->place = false;
+}
+
+bool
+worker_is_leaving(const struct worker *w)
+{
+    return w->going || w->state == WORKER_DRAINING || w->state == WORKER_LEAVING ||
+           w->state == WORKER_KILLING;
+}
+
+bool
+worker_stays(const struct worker *w)
+{
+    return w->state != WORKER_FREE && w->state != WORKER_GONE && !worker_is_leaving(w);
+}
+
+/* --- Coming. */
+
+uint32_t
+worker_spawn(struct core *core, struct worker_id id, enum cause cause)
+{
+    uint32_t worker = worker_take(core, id);
+    assert(worker != NONE);
+    struct worker *w = worker_edit(core, worker);
+    w->cause = (uint8_t)cause;
+    w->spawned_at = core->now;
+    w->place = true;
+    core->places_held++;
+    worker_enter(core, worker, WORKER_SPAWNING);
+    act_worker(core, ACT_SPAWN, worker);
+    return worker;
+}
+
+void
+worker_spawned(struct core *core, uint32_t worker)
+{
+    const struct worker *w = worker_at(core, worker);
+    if (w->state != WORKER_SPAWNING)
+        return;
+    worker_enter(core, worker, WORKER_STARTING);
+    tell_worker(core, TELL_WORKER_STARTED, worker);
+    if (w->killed)
+        worker_kill(core, worker);
+    else if (w->going)
+        worker_leave(core, worker, w->leave);
+}
+
+void
+worker_spawn_failed(struct core *core, uint32_t worker, uint32_t step, int32_t error)
+{
+    const struct worker *w = worker_at(core, worker);
+    if (w->state != WORKER_SPAWNING)
+        return;
+    /* A successor's delay is its recycle's; the pool itself lacks nobody. */
+    bool trial = recycle_is_trial(core, worker);
+    msec retry_ms = trial ? MSEC_NEVER : failure_delay_start(core, worker);
+    struct action *action = tell_worker(core, TELL_SPAWN_FAILED, worker);
+    action->step = step;
+    action->error = error;
+    action->retry_ms = retry_ms;
+    recycle_successor_failed(core, worker);
+    worker_enter(core, worker, recycle_original_died(core, worker) ? WORKER_GONE : WORKER_FREE);
+}
+
+void
+worker_executed(struct core *core, uint32_t worker)
+{
+    const struct worker *w = worker_at(core, worker);
+    if (w->state == WORKER_FREE || w->state == WORKER_SPAWNING || w->executed)
+        return;
+    worker_edit(core, worker)->executed = true;
+    if (w->state != WORKER_STARTING)
+        return;
+    const struct pool_settings *settings = &pool_of(core, worker)->settings;
+    if (w->adopted || settings->ready == READY_EXEC)
+        worker_be_ready(core, worker);
+    else if (settings->ready == READY_AFTER)
+        worker_set_timer(core, worker, settings->ready_after_ms);
+    else if (settings->ready == READY_COMMAND)
+        worker_run_command(core, worker);
+}
+
+static void
+worker_run_command(struct core *core, uint32_t worker)
+{
+    struct worker *w = worker_edit(core, worker);
+    assert(w->state == WORKER_STARTING && !w->command);
+    w->command = true;
+    w->timer_at = 0;
+    worker_arm(core, worker);
+    act_worker(core, ACT_COMMAND, worker);
+}
+
+void
+worker_command_done(struct core *core, uint32_t worker, struct exit_status status)
+{
+    if (!worker_at(core, worker)->command)
+        return;
+    worker_edit(core, worker)->command = false;
+    if (status.kind == EXIT_CODE && status.number == 0)
+        worker_be_ready(core, worker);
+    else
+        worker_set_timer(core, worker, COMMAND_AGAIN_MS);
+}
+
+void
+worker_said_ready(struct core *core, uint32_t worker)
+{
+    const struct worker *w = worker_at(core, worker);
+    if (w->state != WORKER_STARTING || pool_of(core, worker)->settings.ready != READY_NOTIFY)
+        return;
+    worker_edit(core, worker)->executed = true; /* who speaks, runs */
+    worker_be_ready(core, worker);
+}
+
+static void
+worker_be_ready(struct core *core, uint32_t worker)
+{
+    worker_enter(core, worker, WORKER_READY);
+    worker_edit(core, worker)->ready_at = core->now;
+    tell_worker(core, TELL_WORKER_READY, worker);
+    recycle_successor_ready(core, worker);
+}
+
+/* --- Failing. Each kind tells its own story first; what follows from it comes after. */
+
+/* Enters a failure that counts and tells it; the pool is to be disabled when it says so. */
+static bool
+worker_tell_failure(struct core *core, uint32_t worker, uint32_t event, struct exit_status status,
+                    struct action **out)
+{
+    bool disable = false;
+    msec retry_ms = MSEC_NEVER;
+    if (!recycle_is_trial(core, worker)) {
+        disable = failure_count(core, worker, event, status);
+        retry_ms = failure_delay_start(core, worker);
+    }
+    *out = tell_worker(core, event, worker);
+    (*out)->status = status;
+    (*out)->retry_ms = disable ? MSEC_NEVER : retry_ms;
+    return disable;
+}
+
+void
+worker_exec_failed(struct core *core, uint32_t worker, uint32_t step, int32_t error)
+{
+    const struct worker *w = worker_at(core, worker);
+    if (w->state != WORKER_STARTING || w->executed)
+        return;
+    struct action *action;
+    bool disable =
+        worker_tell_failure(core, worker, TELL_EXEC_FAILED, (struct exit_status){0}, &action);
+    action->step = step;
+    action->error = error;
+    recycle_successor_failed(core, worker);
+    struct worker *edit = worker_edit(core, worker);
+    edit->told = true;
+    edit->drain_at = core->now;
+    worker_enter(core, worker, WORKER_LEAVING);
+    if (disable)
+        pool_disable(core, w->id.pool);
+}
+
+static void
+worker_start_timed_out(struct core *core, uint32_t worker)
+{
+    uint32_t pool = worker_at(core, worker)->id.pool;
+    struct action *action;
+    bool disable =
+        worker_tell_failure(core, worker, TELL_STARTUP_TIMEOUT, (struct exit_status){0}, &action);
+    action->limit_ms = pool_at(core, pool)->settings.startup_timeout_ms;
+    recycle_successor_failed(core, worker);
+    if (worker_at(core, worker)->leave == CAUSE_NONE)
+        worker_edit(core, worker)->leave = CAUSE_UNHEALTHY;
+    worker_kill(core, worker);
+    if (disable)
+        pool_disable(core, pool);
+}
+
+void
+worker_untrusted(struct core *core, uint32_t worker)
+{
+    const struct worker *w = worker_at(core, worker);
+    uint32_t pool = w->id.pool;
+    if (w->state == WORKER_SPAWNING || !worker_stays(w) || w->leave == CAUSE_UNHEALTHY)
+        return;
+    bool trial = recycle_is_trial(core, worker);
+    struct action *action;
+    bool disable = worker_tell_failure(core, worker, TELL_WORKER_NOT_TRUSTED,
+                                       (struct exit_status){0}, &action);
+    if (trial) {
+        recycle_successor_failed(core, worker);
+        worker_leave(core, worker, CAUSE_UNHEALTHY);
+    } else if (disable) {
+        pool_disable(core, pool);
+    } else if (pool_is_up(core, pool)) {
+        recycle_mark(core, worker, CAUSE_UNHEALTHY);
+    }
+}
+
+/* --- Going. */
+
+void
+worker_leave(struct core *core, uint32_t worker, enum cause cause)
+{
+    const struct worker *w = worker_at(core, worker);
+    if (w->state == WORKER_FREE || w->state == WORKER_GONE)
+        return;
+    if (w->state != WORKER_STARTING && w->state != WORKER_READY) {
+        if (!w->going) {
+            struct worker *edit = worker_edit(core, worker);
+            edit->going = true;
+            edit->leave = (uint8_t)cause;
+        }
+        return;
+    }
+    struct worker *edit = worker_edit(core, worker);
+    edit->going = true;
+    edit->leave = (uint8_t)cause;
+    edit->drain_at = core->now;
+    worker_enter(core, worker, WORKER_DRAINING);
+    struct action *action = act_worker(core, ACT_DRAIN, worker);
+    action->cause = cause;
+    action->limit_ms = pool_of(core, worker)->settings.shutdown_timeout_ms;
+}
+
+void
+worker_kill(struct core *core, uint32_t worker)
+{
+    const struct worker *w = worker_at(core, worker);
+    if (w->state == WORKER_FREE || w->state == WORKER_GONE || w->state == WORKER_KILLING)
+        return;
+    if (!w->going || !w->killed) {
+        struct worker *edit = worker_edit(core, worker);
+        edit->going = edit->killed = true;
+    }
+    if (w->state == WORKER_SPAWNING)
+        return;
+    worker_enter(core, worker, WORKER_KILLING);
+    worker_set_timer(core, worker, KILL_AGAIN_MS);
+    act_worker(core, ACT_KILL, worker);
+}
+
+void
+worker_said_stopping(struct core *core, uint32_t worker)
+{
+    const struct worker *w = worker_at(core, worker);
+    if (w->state == WORKER_DRAINING) {
+        worker_enter(core, worker, WORKER_LEAVING);
+        return;
+    }
+    if (w->state != WORKER_STARTING && w->state != WORKER_READY)
+        return;
+    /* Unasked. A successor on trial has failed with it: 1093 tells that, its exit only ends it. */
+    bool trial = recycle_is_trial(core, worker);
+    recycle_successor_failed(core, worker);
+    struct worker *edit = worker_edit(core, worker);
+    edit->drain_at = core->now;
+    edit->going = trial;
+    worker_enter(core, worker, WORKER_LEAVING);
+}
+
+void
+worker_drain_unsent(struct core *core, uint32_t worker)
+{
+    if (worker_at(core, worker)->state == WORKER_DRAINING)
+        worker_signal(core, worker);
+}
+
+static void
+worker_signal(struct core *core, uint32_t worker)
+{
+    worker_edit(core, worker)->signalled = true;
+    worker_enter(core, worker, WORKER_LEAVING);
+    act_worker(core, ACT_SIGNAL, worker)->cause = worker_at(core, worker)->leave;
+}
+
+static void
+worker_stop_timed_out(struct core *core, uint32_t worker)
+{
+    const struct worker *w = worker_at(core, worker);
+    struct action *action = tell_worker(core, TELL_SHUTDOWN_TIMEOUT, worker);
+    action->cause = w->leave;
+    action->limit_ms = pool_of(core, worker)->settings.shutdown_timeout_ms;
+    action->drain_ms = core->now - w->drain_at;
+    worker_kill(core, worker);
+}
+
+void
+worker_exited(struct core *core, uint32_t worker, struct exit_status status)
+{
+    const struct worker *w = worker_at(core, worker);
+    uint32_t pool = w->id.pool;
+    bool disable = false;
+    assert(w->state != WORKER_FREE && w->state != WORKER_GONE);
+
+    if (!w->told && !w->going) {
+        struct action *action;
+        disable = worker_tell_failure(core, worker, TELL_WORKER_DIED, status, &action);
+        recycle_successor_failed(core, worker);
+    } else if (!w->told) {
+        struct action *action = tell_worker(core, TELL_WORKER_EXITED, worker);
+        action->cause = w->leave;
+        action->status = status;
+        action->drain_ms = w->drain_at == 0 ? 0 : core->now - w->drain_at;
+    }
+    assert(w->original == NONE);
+    bool keep = recycle_original_died(core, worker);
+    act_worker(core, ACT_RELEASE, worker);
+    worker_enter(core, worker, keep ? WORKER_GONE : WORKER_FREE);
+    if (disable)
+        pool_disable(core, pool);
+}
+
+/* --- Time. */
+
+static void
+worker_starting_on_time(struct core *core, uint32_t worker)
+{
+    const struct worker *w = worker_at(core, worker);
+    const struct pool_settings *settings = &pool_of(core, worker)->settings;
+
+    if (w->timer_at != 0 && w->timer_at <= core->now) {
+        if (settings->ready == READY_AFTER) {
+            worker_be_ready(core, worker);
+            return;
+        }
+        worker_run_command(core, worker);
+    }
+    if (after(w->spawned_at, settings->startup_timeout_ms) <= core->now) {
+        worker_start_timed_out(core, worker);
+        return;
+    }
+    if (w->place && after(w->spawned_at, START_PLACE_MS) <= core->now)
+        place_give_back(core, worker_edit(core, worker));
+    worker_arm(core, worker);
+}
+
+void
+worker_on_time(struct core *core, uint32_t worker)
+{
+    const struct worker *w = worker_at(core, worker);
+
+    switch ((enum worker_state)w->state) {
+    case WORKER_SPAWNING:
+        place_give_back(core, worker_edit(core, worker));
+        worker_arm(core, worker);
+        return;
+    case WORKER_STARTING:
+        worker_starting_on_time(core, worker);
+        return;
+    case WORKER_DRAINING:
+    case WORKER_LEAVING:
+        if (after(w->drain_at, pool_of(core, worker)->settings.shutdown_timeout_ms) <= core->now)
+            worker_stop_timed_out(core, worker);
+        else
+            worker_signal(core, worker);
+        return;
+    case WORKER_KILLING:
+        tell_worker(core, TELL_WORKER_UNKILLABLE, worker)->drain_ms = core->now - w->since;
+        act_worker(core, ACT_KILL, worker);
+        worker_set_timer(core, worker, KILL_AGAIN_MS);
+        return;
+    case WORKER_FREE:
+    case WORKER_READY:
+    case WORKER_GONE:
+    case WORKER_STATE_COUNT:
+        break;
+    }
+    assert(false); /* these states have no deadline */
+}
+
+void
+worker_ask_again(struct core *core, uint32_t worker)
+{
+    const struct worker *w = worker_at(core, worker);
+    msec stop = after(w->drain_at, pool_of(core, worker)->settings.shutdown_timeout_ms);
+    struct action *action;
+
+    switch ((enum worker_state)w->state) {
+    case WORKER_SPAWNING:
+        act_worker(core, ACT_SPAWN, worker);
+        return;
+    case WORKER_STARTING:
+        if (w->command)
+            act_worker(core, ACT_COMMAND, worker);
+        return;
+    case WORKER_DRAINING:
+        action = act_worker(core, ACT_DRAIN, worker);
+        action->cause = w->leave;
+        action->limit_ms = stop > core->now ? stop - core->now : 0;
+        return;
+    case WORKER_LEAVING:
+        if (w->signalled)
+            act_worker(core, ACT_SIGNAL, worker)->cause = w->leave;
+        return;
+    case WORKER_KILLING:
+        act_worker(core, ACT_KILL, worker);
+        return;
+    case WORKER_FREE:
+    case WORKER_READY:
+    case WORKER_GONE:
+    case WORKER_STATE_COUNT:
+        return;
+    }
+}
