@@ -60,8 +60,9 @@ def replacement(tools):
         for group in groups:
             group.stop()
     row.values = {group.name: summary(group.rounds) for group in groups}
-    row.notes = [f"SIGKILL to the successor's first instruction; {rounds} x {kills} kills, one at a time;",
-                 f"{rounds * kills} one-worker pools, each killed once: a first failure is replaced at once;",
+    row.notes = [f"SIGKILL to the successor's first instruction; {rounds} x {kills} kills, one at a "
+                 f"time, of {rounds * kills} one-worker pools,",
+                 "each killed once: a first failure is replaced at once, without back-off;",
                  f"peers: {rounds} x {PEER_KILLS} kills, of workers older than a second",
                  "p99: " + ", ".join(f"{name} {row.values[name]['p99']:.2f}"
                                      for name in [kind.name for kind in OURS])]
@@ -154,8 +155,8 @@ def events(tools, poold, pids):
                                                  seconds, a_second)
     latency.judge(10, latency.values["poold"]["p99"])
     latency.notes = ["kill to arrival at a subscriber of the control socket (floor: at a pipe)"]
-    latency.notes += [f"{name}: p50 {value['median']:.2f}, max {value['max']:.1f}, {value['samples']} of "
-                      f"{value['samples'] + value['lost']} arrived"
+    latency.notes += [f"{name}: p50 {value['median']:.2f}, max {value['max']:.1f}, "
+                      f"{value['samples']} of {value['samples'] + value['lost']} arrived"
                       for name, value in latency.values.items()]
     for name, value in latency.values.items():
         cpu.values[name] = {"value": value["cpu_percent"]}

@@ -43,8 +43,9 @@ def row_of(name, results, target):
     row = Row(f"loop: {name}, p99.9", "ms", target, statistic="p999")
     row.values["poold"], row.values["floor"] = results["control"], results["echo"]
     row.notes = ["round trips of server.version on the control socket; floor: to an echo process"]
-    row.notes += [f"{name}: p50 {value['median']:.2f}, p99 {value['p99']:.2f}, max {value['max']:.1f} "
-                  f"of {value['samples']}" for name, value in row.values.items()]
+    row.notes += [f"{name}: p50 {value['median']:.2f}, p99 {value['p99']:.2f}, "
+                  f"max {value['max']:.1f} of {value['samples']}"
+                  for name, value in row.values.items()]
     return row
 
 

@@ -69,7 +69,7 @@ def starts(tools, keep):
             rate.values[name] = {"value": crowd.count / crowd.last_s}
         finally:
             crowd.stop()
-    rate.notes = ["peers with fewer services, said beside the name; none is faster with more"]
+    rate.notes = ["peers with fewer services, as beside the name: the rate is what compares, if it holds"]
     return [up, rate, status]
 
 
