@@ -173,15 +173,15 @@ json_found(const json_t *value, char buf[JSON_FOUND_MAX])
                  text[strcspn(text, ".e")] == '\0' ? ".0" : "");
         return buf;
     case JSON_TRUE:
-        return strcpy(buf, "true");
+        return "true";
     case JSON_FALSE:
-        return strcpy(buf, "false");
+        return "false";
     case JSON_NULL:
-        return strcpy(buf, "null");
+        return "null";
     case JSON_ARRAY:
-        return strcpy(buf, json_array_size(value) == 0 ? "an empty array" : "an array");
+        return json_array_size(value) == 0 ? "an empty array" : "an array";
     case JSON_OBJECT:
-        return strcpy(buf, json_object_size(value) == 0 ? "an empty object" : "an object");
+        return json_object_size(value) == 0 ? "an empty object" : "an object";
     }
-    return strcpy(buf, "no value");
+    return "no value";
 }

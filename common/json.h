@@ -8,8 +8,8 @@
 
 #define JSON_DEPTH_MAX 32 /* of nesting; what poold reads needs six */
 
-/* Seeds jansson's tables from the kernel's generator (jansson's own seeding opens a device file, and
- * falls back to the clock where there is none). Once, before the first tree. */
+/* Seeds jansson's tables from the kernel's generator (jansson's own seeding opens a device file,
+ * and falls back to the clock where there is none). Once, before the first tree. */
 void json_setup(void);
 
 /* From here to json_budget_end all trees together may take bytes; what goes beyond fails as an
@@ -39,7 +39,7 @@ json_t *json_parse(const char *text, size_t len, bool duplicates_pass,
                    struct json_failure *failure);
 
 /* "the string \"4\"", "the number 1.5", "an array" ...: what an error message says was found.
- * Printable; a long string is cut. Returns buf. */
+ * Printable; a long string is cut. In buf, or static. */
 #define JSON_FOUND_MAX 96
 const char *json_found(const json_t *, char buf[JSON_FOUND_MAX]);
 

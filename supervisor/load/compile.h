@@ -7,6 +7,7 @@
 
 #include "common/json.h"
 #include "common/map.h"
+#include "common/text.h"
 #include "supervisor/load/buffer.h"
 #include "supervisor/load/image.h"
 #include "supervisor/load/keys.h"
@@ -38,7 +39,13 @@ struct load {
  * load->pointer. Returns whether it is right. */
 bool value_take(struct load *, const struct config_key *, const json_t *value, struct draft *);
 
-/* Reports, at load->pointer, a value that is no string. */
+/* --- refuse.c: reports at load->pointer. What returns bool returns false, except
+ * value_check_string, which is true for a string. */
+
+void value_refuse(struct load *, const struct config_key *, const json_t *value);
+bool value_refuse_range(struct load *, const struct config_key *, const json_t *value);
+bool value_refuse_near(struct load *, const struct config_key *, const json_t *value,
+                       const struct text_nearest *); /* the nearest word, if any, is offered */
 bool value_check_string(struct load *, const json_t *value);
 
 /* --- identity.c */

@@ -9,109 +9,10 @@
 
 #include "common/text.h"
 #include "supervisor/load/compile.h"
+#include "supervisor/load/database.h"
 
-#define ENTRY_BYTES_FIRST 512u
-#define ENTRY_BYTES_MAX   (1u << 20) /* a group with tens of thousands of members */
-#define GROUPS_MAX        65536      /* NGROUPS_MAX of the kernel */
-#define NAMES_OFFERED_MAX 10000      /* of a user database that may be remote */
-#define NOBODY            65534u
-
-/* A user or a group. */
-struct database_entry {
-    struct passwd user;
-    struct group group;
-    char *bytes; /* what the two borrow from; free */
-};
-
-enum database { DATABASE_USER_NAME, DATABASE_USER_ID, DATABASE_GROUP_NAME };
-
-static int
-database_ask(enum database which, const char *name, uid_t uid, struct database_entry *entry,
-             size_t size, bool *found)
-{
-    struct passwd *user = NULL;
-    struct group *group = NULL;
-    int r = 0;
-    switch (which) {
-    case DATABASE_USER_NAME:
-        r = getpwnam_r(name, &entry->user, entry->bytes, size, &user);
-        break;
-    case DATABASE_USER_ID:
-        r = getpwuid_r(uid, &entry->user, entry->bytes, size, &user);
-        break;
-    case DATABASE_GROUP_NAME:
-        r = getgrnam_r(name, &entry->group, entry->bytes, size, &group);
-        break;
-    }
-    *found = user != NULL || group != NULL;
-    return r;
-}
-
-/* Looks one entry up. Returns 0, -ENOENT, or what the database said. */
-static int
-database_find(enum database which, const char *name, uid_t uid, struct database_entry *entry)
-{
-    entry->bytes = NULL;
-    size_t size = ENTRY_BYTES_FIRST;
-    int r = ERANGE;
-    bool found = false;
-    while (r == EINTR || (r == ERANGE && size <= ENTRY_BYTES_MAX)) {
-        size = r == ERANGE ? size * 2 : size;
-        char *bytes = realloc(entry->bytes, size);
-        r = bytes == NULL ? ENOMEM : 0;
-        if (bytes == NULL)
-            break;
-        entry->bytes = bytes;
-        r = database_ask(which, name, uid, entry, size, &found);
-    }
-    if (found)
-        return 0;
-    free(entry->bytes);
-    /* Several codes mean "no such name" (getpwnam(3)). */
-    return r == 0 || r == ENOENT || r == ESRCH || r == EBADF || r == EPERM ? -ENOENT : -r;
-}
-
-static void
-nearest_user(struct text_nearest *nearest)
-{
-    setpwent();
-    struct passwd *user;
-    for (int i = 0; i < NAMES_OFFERED_MAX && (user = getpwent()) != NULL; i++)
-        text_nearest_offer(nearest, user->pw_name);
-    endpwent();
-}
-
-static void
-nearest_group(struct text_nearest *nearest)
-{
-    setgrent();
-    struct group *group;
-    for (int i = 0; i < NAMES_OFFERED_MAX && (group = getgrent()) != NULL; i++)
-        text_nearest_offer(nearest, group->gr_name);
-    endgrent();
-}
-
-/* Writes why the name was not found, with the nearest one that is there. */
-static void
-not_found(char text[160], const char *what, const char *name, int error,
-          void (*nearest_of)(struct text_nearest *))
-{
-    char escaped[40];
-    text_escape(escaped, sizeof escaped, name, strlen(name));
-    struct text_nearest nearest;
-    text_nearest_init(&nearest, name);
-    if (error != -ENOENT) {
-        snprintf(text, 160, "the %s \"%s\" cannot be looked up: %s", what, escaped,
-                 strerror(-error));
-        return;
-    }
-    nearest_of(&nearest);
-    if (nearest.best[0] == '\0')
-        snprintf(text, 160, "there is no %s \"%s\"", what, escaped);
-    else
-        snprintf(text, 160, "there is no %s \"%s\"; did you mean \"%s\"?", what, escaped,
-                 nearest.best);
-}
+#define GROUPS_MAX 65536 /* NGROUPS_MAX of the kernel */
+#define NOBODY     65534u
 
 /* The groups that the user database gives the user, into the image. */
 static void
@@ -155,7 +56,7 @@ look_up_group(struct identity *identity)
     struct database_entry entry;
     int r = database_find(DATABASE_GROUP_NAME, identity->asked_group, 0, &entry);
     if (r != 0) {
-        not_found(identity->group_error, "group", identity->asked_group, r, nearest_group);
+        database_explain(DATABASE_GROUP_NAME, identity->asked_group, r, identity->group_error);
         return;
     }
     identity->gid = entry.group.gr_gid;
@@ -169,7 +70,7 @@ look_up(struct load *load, struct identity *identity)
     struct database_entry entry;
     int r = database_find(DATABASE_USER_NAME, identity->asked_user, 0, &entry);
     if (r != 0) {
-        not_found(identity->user_error, "user", identity->asked_user, r, nearest_user);
+        database_explain(DATABASE_USER_NAME, identity->asked_user, r, identity->user_error);
     } else {
         take_user(identity, &entry.user);
         free(entry.bytes);

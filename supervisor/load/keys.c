@@ -147,17 +147,17 @@ key_allowed(const struct config_key *key, char buf[KEY_ALLOWED_MAX])
                  duration_format(key->least, least), duration_format(key->most, most));
         return buf;
     case VALUE_BOOLEAN:
-        return strcpy(buf, "true or false");
+        return "true or false";
     case VALUE_SIGNAL:
-        return strcpy(buf, "\"TERM\", \"QUIT\", \"INT\", \"HUP\", \"USR1\", \"USR2\" or \"WINCH\"");
+        return "\"TERM\", \"QUIT\", \"INT\", \"HUP\", \"USR1\", \"USR2\" or \"WINCH\"";
     case VALUE_HANDOFF:
-        return strcpy(buf, "\"listen_fds\", \"fd\" or \"none\"");
+        return "\"listen_fds\", \"fd\" or \"none\"";
     case VALUE_PATH:
-        return strcpy(buf, "an absolute path");
+        return "an absolute path";
     case VALUE_USER:
-        return strcpy(buf, "the name of a user");
+        return "the name of a user";
     case VALUE_GROUP:
-        return strcpy(buf, "the name of a group");
+        return "the name of a group";
     case VALUE_COMMAND:
         snprintf(buf, KEY_ALLOWED_MAX, "an array of %" PRIu64 " to %" PRIu64 " strings", key->least,
                  key->most);
@@ -170,7 +170,7 @@ key_allowed(const struct config_key *key, char buf[KEY_ALLOWED_MAX])
                  "an array of at most %" PRIu64 " addresses such as \"127.0.0.1:8080\"", key->most);
         return buf;
     case VALUE_READY:
-        return strcpy(buf, "\"exec\", \"notify\", {\"after\": \"2s\"} or {\"command\": [...]}");
+        return "\"exec\", \"notify\", {\"after\": \"2s\"} or {\"command\": [...]}";
     case VALUE_TYPE_COUNT:
         break;
     }

@@ -69,7 +69,7 @@ bool key_has_preset(const struct config_key *);
 #define KEY_ADVICE_MAX 96
 const char *key_nearest(const char *group, const char *name, char buf[KEY_ADVICE_MAX]);
 
-/* "an integer from 1 to 1024": what a value of the key may be. Returns buf. */
+/* "an integer from 1 to 1024": what a value of the key may be. In buf, or static. */
 #define KEY_ALLOWED_MAX 192
 const char *key_allowed(const struct config_key *, char buf[KEY_ALLOWED_MAX]);
 

@@ -1,13 +1,10 @@
-/* load.c - the loader's entry points: one file in, one compiled configuration out. */
+/* load.c - compiling: one file in, one compiled configuration out. */
 #include "supervisor/load/load.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/json.h"
@@ -15,12 +12,8 @@
 #include "supervisor/load/compile.h"
 #include "supervisor/load/file.h"
 #include "supervisor/load/syntax.h"
-#include "supervisor/verbs.h"
 
 #define TREES_BYTES_MAX ((size_t)128 << 20) /* 5,000 pools need 25 MiB */
-#define EX_CONFIG       78
-
-/* --- Compiling */
 
 /* Workers that may start at one time when the file does not say: twice the CPUs that poold may
  * use (architecture.md, fair starts). */
@@ -213,91 +206,4 @@ load_result_fini(struct load_result *result)
 {
     free(result->image);
     *result = (struct load_result){0};
-}
-
-/* --- Handing it over */
-
-static int
-write_all(int fd, const char *bytes, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, bytes, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n == 0 ? -EIO : -errno;
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
-/* After the seals nobody, not even this process, can change the image: readers check it once. */
-static int
-write_sealed(int fd, const struct load_result *result, struct err *err)
-{
-    const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
-    if (ftruncate(fd, 0) != 0 || lseek(fd, 0, SEEK_SET) != 0)
-        return err_errno(err, -errno, "cannot empty the memfd");
-    int r = write_all(fd, result->image, result->size);
-    if (r != 0)
-        return err_errno(err, r, "cannot write the memfd");
-    if (fcntl(fd, F_ADD_SEALS, seals) != 0)
-        return err_errno(err, -errno, "cannot seal the memfd");
-    return 0;
-}
-
-int
-load_main(const struct load_options *options)
-{
-    struct load_result result = {0};
-    struct err err;
-    int r = load_compile(options, &result, &err);
-    if (r == 0)
-        r = write_sealed(LOADER_MEMFD_FD, &result, &err);
-    load_result_fini(&result);
-    if (r != 0)
-        fprintf(stderr, "poold: the configuration was not loaded: %s\n", err.text);
-    return r == 0 ? 0 : 1;
-}
-
-/* The warnings are whole lines. */
-static void
-print_warnings(const char *lines, FILE *out)
-{
-    while (*lines != '\0') {
-        int len = (int)strcspn(lines, "\n");
-        fprintf(out, "warning: %.*s\n", len, lines);
-        lines += len + (lines[len] == '\n');
-    }
-}
-
-static int
-print_verdict(const struct record *record, FILE *out)
-{
-    const struct record_header *header = record->header;
-    if (header->errors > 0)
-        fputs(record->text, out);
-    else
-        fprintf(out, "%s: %u pool%s, %u socket%s: valid\n", record_text(record, header->source),
-                header->pools, header->pools == 1 ? "" : "s", header->sockets,
-                header->sockets == 1 ? "" : "s");
-    print_warnings(record_text(record, header->warning_text), out);
-    return header->errors > 0 ? EX_CONFIG : 0;
-}
-
-int
-load_check(const struct load_options *options, FILE *out)
-{
-    struct load_result result = {0};
-    struct err err;
-    if (load_compile(options, &result, &err) != 0) {
-        fprintf(out, "poold: the configuration was not checked: %s\n", err.text);
-        return 1;
-    }
-    struct record record;
-    record_view(&record, result.image, result.size);
-    int status = print_verdict(&record, out);
-    load_result_fini(&result);
-    return fflush(out) == 0 ? status : 1;
 }

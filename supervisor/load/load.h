@@ -16,7 +16,7 @@ struct load_options {
 };
 
 #define LOAD_ENGINE_USER "poold"
-#define LOAD_FILE_MAX    (4u << 20) /* bytes of a configuration file; 5,000 pools need under 3 MiB */
+#define LOAD_FILE_MAX    (4u << 20) /* bytes of a file; 5,000 pools need under 3 MiB */
 #define LOAD_ERRORS_MAX  1000u      /* errors that are listed; further ones are counted */
 
 /* A compiled configuration, or the errors that kept it from being one, as record.h lays it out. */

@@ -11,41 +11,6 @@
 static const char *const handoff_names[HANDOFF_COUNT] = {
     [HANDOFF_LISTEN_FDS] = "listen_fds", [HANDOFF_FD] = "fd", [HANDOFF_NONE] = "none"};
 
-static void
-value_refuse(struct load *load, const struct config_key *key, const json_t *value)
-{
-    char found[JSON_FOUND_MAX], allowed[KEY_ALLOWED_MAX];
-    problem_add(&load->problems, &load->pointer, PROBLEM_AT_VALUE, "found %s, but %s is needed%s",
-                json_found(value, found), key_allowed(key, allowed),
-                json_is_null(value) ? " (leave the key out for its default)" : "");
-}
-
-/* What lies outside the range is told what the key is for, too. */
-static bool
-refuse_range(struct load *load, const struct config_key *key, const json_t *value)
-{
-    char found[JSON_FOUND_MAX], allowed[KEY_ALLOWED_MAX];
-    problem_add(&load->problems, &load->pointer, PROBLEM_AT_VALUE,
-                "found %s, but %s is needed (%s)", json_found(value, found),
-                key_allowed(key, allowed), key->text);
-    return false;
-}
-
-static bool
-refuse_near(struct load *load, const struct config_key *key, const json_t *value,
-            const struct text_nearest *nearest)
-{
-    char found[JSON_FOUND_MAX], allowed[KEY_ALLOWED_MAX];
-    if (nearest->best[0] == '\0') {
-        value_refuse(load, key, value);
-        return false;
-    }
-    problem_add(&load->problems, &load->pointer, PROBLEM_AT_VALUE,
-                "found %s, but %s is needed; did you mean \"%s\"?", json_found(value, found),
-                key_allowed(key, allowed), nearest->best);
-    return false;
-}
-
 static bool
 take_INTEGER(struct load *load, const struct config_key *key, const json_t *value, uint32_t *out)
 {
@@ -55,7 +20,7 @@ take_INTEGER(struct load *load, const struct config_key *key, const json_t *valu
     }
     json_int_t number = json_integer_value(value);
     if (number < 0 || (uint64_t)number < key->least || (uint64_t)number > key->most)
-        return refuse_range(load, key, value);
+        return value_refuse_range(load, key, value);
     *out = (uint32_t)number;
     return true;
 }
@@ -96,7 +61,7 @@ take_DURATION(struct load *load, const struct config_key *key, const json_t *val
         return false;
     }
     if (r != 0 || ms < key->least || ms > key->most)
-        return refuse_range(load, key, value);
+        return value_refuse_range(load, key, value);
     *out = ms;
     return true;
 }
@@ -122,7 +87,7 @@ take_SIGNAL(struct load *load, const struct config_key *key, const json_t *value
     }
     if (number != 0) /* a signal, but not one that asks to drain */
         nearest.best[0] = '\0';
-    return refuse_near(load, key, value, &nearest);
+    return value_refuse_near(load, key, value, &nearest);
 }
 
 static bool
@@ -141,7 +106,7 @@ take_HANDOFF(struct load *load, const struct config_key *key, const json_t *valu
         }
         text_nearest_offer(&nearest, handoff_names[i]);
     }
-    return refuse_near(load, key, value, &nearest);
+    return value_refuse_near(load, key, value, &nearest);
 }
 
 /* A string that may become part of a path, a name or a message: not empty, nothing hidden in it. */
@@ -186,17 +151,6 @@ static bool
 take_GROUP(struct load *load, const struct config_key *key, const json_t *value, const char **out)
 {
     return take_name(load, key, value, out);
-}
-
-bool
-value_check_string(struct load *load, const json_t *value)
-{
-    char found[JSON_FOUND_MAX];
-    if (json_is_string(value))
-        return true;
-    problem_add(&load->problems, &load->pointer, PROBLEM_AT_VALUE,
-                "found %s, but a string is needed", json_found(value, found));
-    return false;
 }
 
 /* Reports each element that is no string. */
@@ -326,7 +280,7 @@ take_READY(struct load *load, const struct config_key *key, const json_t *value,
     text_nearest_init(&nearest, word);
     text_nearest_offer(&nearest, "exec");
     text_nearest_offer(&nearest, "notify");
-    return refuse_near(load, key, value, &nearest);
+    return value_refuse_near(load, key, value, &nearest);
 }
 
 bool

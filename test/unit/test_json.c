@@ -1,4 +1,4 @@
-/* test_json.c - claims about reading JSON strictly, within a budget, and knowing where things are. */
+/* test_json.c - claims about reading JSON strictly, and knowing where things are. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -10,7 +10,8 @@ struct bad {
 
 /* A pool whose members stand in line 2, from column 2; POOL_AT is what is said about them. "@"
  * stands for what a pool needs to say about its user. */
-#define POOL(members)                  "{\"pools\": {\"p\":\n{" members ",\n\"command\": [\"/x\"], @}}}"
+#define POOL(members) "{\"pools\": {\"p\":\n{" members ",\n\"command\": [\"/x\"], @}}}"
+
 #define POOL_AT(column, pointer, what) "c.json:2:" column ": /pools/p" pointer ": " what "\n"
 
 #define DURATION_FORM                                                                              \
@@ -20,224 +21,291 @@ struct bad {
     "\"TERM\", \"QUIT\", \"INT\", \"HUP\", \"USR1\", \"USR2\" or \"WINCH\" is needed"
 #define READY_NEEDED "\"exec\", \"notify\", {\"after\": \"2s\"} or {\"command\": [...]} is needed"
 
-/* clang-format off */
 static const struct bad syntax[] = {
-    {"",                      "c.json:1:1: there is nothing in it\n"},
-    {" \n\t",                 "c.json:2:2: there is nothing in it\n"},
-    {"{\"pools\": {}",        "c.json:1:13: '}' expected near end of file\n"},
-    {"{\"pools\": {},}",      "c.json:1:14: string or '}' expected near '}'\n"},
-    {"{\n \"pools\" {}}",     "c.json:2:10: ':' expected near '{'\n"},
-    {"{\"pools\": nul}",      "c.json:1:11: invalid token near 'nul'\n"},
+    {"", "c.json:1:1: there is nothing in it\n"},
+    {" \n\t", "c.json:2:2: there is nothing in it\n"},
+    {"{\"pools\": {}", "c.json:1:13: '}' expected near end of file\n"},
+    {"{\"pools\": {},}", "c.json:1:14: string or '}' expected near '}'\n"},
+    {"{\n \"pools\" {}}", "c.json:2:10: ':' expected near '{'\n"},
+    {"{\"pools\": nul}", "c.json:1:11: invalid token near 'nul'\n"},
     {"{\"pools\": {}} // no", "c.json:1:15: end of file expected near '/'\n"},
-    {"\xef\xbb\xbf{}",        "c.json:1:1: invalid token near '\\xef\\xbb\\xbf'\n"},
-    {"{\"p\\u0000\": 1}",     "c.json:1:2: NUL byte in object key not supported near '\"p\\u0000\"'\n"},
-    {"{\"\xc3\xa4\": \xff}",  "c.json:1:7: unable to decode byte 0xff\n"},
+    {"\xef\xbb\xbf{}", "c.json:1:1: invalid token near '\\xef\\xbb\\xbf'\n"},
+    {"{\"p\\u0000\": 1}", "c.json:1:2: NUL byte in object key not supported near '\"p\\u0000\"'\n"},
+    {"{\"\xc3\xa4\": \xff}", "c.json:1:7: unable to decode byte 0xff\n"},
     {"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
-                              "c.json:1:33: nested more than 32 levels deep\n"},
+     "c.json:1:33: nested more than 32 levels deep\n"},
 };
 
 static const struct bad duplicates[] = {
     {"{\"pools\": {},\n \"pools\": {}}",
-        "c.json:2:2: /pools: the key is there already, at line 1, column 2\n"},
+     "c.json:2:2: /pools: the key is there already, at line 1, column 2\n"},
     {"{\"pools\": {}, \"\\u0070ools\": {}, \"pools\": {}}",
-        "c.json:1:15: /\\u0070ools: the key is there already, at line 1, column 2\n"
-        "c.json:1:33: /pools: the key is there already, at line 1, column 2\n"},
+     "c.json:1:15: /\\u0070ools: the key is there already, at line 1, column 2\n"
+     "c.json:1:33: /pools: the key is there already, at line 1, column 2\n"},
     /* The last one counts, and is judged too. */
     {POOL("\"handoff\": \"fd\", \"handoff\": \"df\""),
-        POOL_AT("19", "/handoff", "the key is there already, at line 2, column 2")
-        POOL_AT("30", "/handoff", "found the string \"df\", but \"listen_fds\", \"fd\" or \"none\" is needed; did you mean \"fd\"?")},
+     POOL_AT("19", "/handoff", "the key is there already, at line 2, column 2")
+         POOL_AT("30", "/handoff",
+                 "found the string \"df\", but \"listen_fds\", \"fd\" or \"none\" is needed; did "
+                 "you mean \"fd\"?")},
     {"{\"a\": [{\"b\": 1}, {\"b\": 1, \"b\": 2}],",
-        "c.json:1:27: /a/1/b: the key is there already, at line 1, column 19\n"
-        "c.json:1:36: string or '}' expected near end of file\n"},
+     "c.json:1:27: /a/1/b: the key is there already, at line 1, column 19\n"
+     "c.json:1:36: string or '}' expected near end of file\n"},
 };
 
 static const struct bad unknown[] = {
-    {"{\"polls\": {}}",
-        "c.json:1:2: /polls: unknown key \"polls\"; did you mean \"pools\"?\n"},
-    {"{\"x\": {}}",
-        "c.json:1:2: /x: unknown key \"x\"; the only one here is \"pools\"\n"},
+    {"{\"polls\": {}}", "c.json:1:2: /polls: unknown key \"polls\"; did you mean \"pools\"?\n"},
+    {"{\"x\": {}}", "c.json:1:2: /x: unknown key \"x\"; the only one here is \"pools\"\n"},
     {POOL("\"worker\": {\"min\": 1}"),
-        POOL_AT("2", "/worker", "unknown key \"worker\"; did you mean \"workers\"?")},
+     POOL_AT("2", "/worker", "unknown key \"worker\"; did you mean \"workers\"?")},
     {POOL("\"workers\": {\"mni\": 1}"),
-        POOL_AT("14", "/workers/mni", "unknown key \"mni\"; did you mean \"min\"?")},
+     POOL_AT("14", "/workers/mni", "unknown key \"mni\"; did you mean \"min\"?")},
     {POOL("\"workers.min\": 1"),
-        POOL_AT("2", "/workers.min", "unknown key \"workers.min\"; did you mean \"min\" inside \"workers\"?")},
+     POOL_AT("2", "/workers.min",
+             "unknown key \"workers.min\"; did you mean \"min\" inside \"workers\"?")},
     {POOL("\"startup_timeout\": \"1s\""),
-        POOL_AT("2", "/startup_timeout", "unknown key \"startup_timeout\"; did you mean \"startup_timeout\" inside \"health\"?")},
+     POOL_AT(
+         "2", "/startup_timeout",
+         "unknown key \"startup_timeout\"; did you mean \"startup_timeout\" inside \"health\"?")},
     {POOL("\"health\": {\"listen\": []}"),
-        POOL_AT("13", "/health/listen", "unknown key \"listen\"; did you mean \"listen\" of the pool?")},
+     POOL_AT("13", "/health/listen",
+             "unknown key \"listen\"; did you mean \"listen\" of the pool?")},
     {POOL("\"health\": {\"rapid_fial\": true}"),
-        POOL_AT("13", "/health/rapid_fial", "unknown key \"rapid_fial\"; did you mean \"rapid_fail\" inside \"failure\"?")},
-    {POOL("\"queue_length\": 5"),
-        POOL_AT("2", "/queue_length", "unknown key \"queue_length\"")},
-    {POOL("\"a/~\\u001b[2J\": 5"),
-        POOL_AT("2", "/a~1~0\\x1b[2J", "unknown key \"a/~\\x1b[2J\"")},
+     POOL_AT("13", "/health/rapid_fial",
+             "unknown key \"rapid_fial\"; did you mean \"rapid_fail\" inside \"failure\"?")},
+    {POOL("\"queue_length\": 5"), POOL_AT("2", "/queue_length", "unknown key \"queue_length\"")},
+    {POOL("\"a/~\\u001b[2J\": 5"), POOL_AT("2", "/a~1~0\\x1b[2J", "unknown key \"a/~\\x1b[2J\"")},
 };
 
 static const struct bad types[] = {
-    {"7",                     "c.json:1:1: found the number 7, but an object with \"pools\" is needed\n"},
-    {"{\"pools\": []}",       "c.json:1:11: /pools: found an empty array, but an object of pools is needed\n"},
+    {"7", "c.json:1:1: found the number 7, but an object with \"pools\" is needed\n"},
+    {"{\"pools\": []}",
+     "c.json:1:11: /pools: found an empty array, but an object of pools is needed\n"},
     {"{\"pools\": {\"p\": true}}", "c.json:1:17: /pools/p: found true, but a pool is an object\n"},
-    {"{\"$comment\": 1}",     "c.json:1:14: /$comment: found the number 1, but a string is needed\n"},
-    {POOL("\"$schema\": {}"), POOL_AT("13", "/$schema", "found an empty object, but a string is needed")},
+    {"{\"$comment\": 1}", "c.json:1:14: /$comment: found the number 1, but a string is needed\n"},
+    {POOL("\"$schema\": {}"),
+     POOL_AT("13", "/$schema", "found an empty object, but a string is needed")},
     {POOL("\"health\": \"1s\""),
-        POOL_AT("12", "/health", "found the string \"1s\", but an object of keys is needed")},
+     POOL_AT("12", "/health", "found the string \"1s\", but an object of keys is needed")},
     {POOL("\"workers\": {\"min\": \"2\"}"),
-        POOL_AT("21", "/workers/min", "found the string \"2\", but an integer from 1 to 1024 is needed")},
+     POOL_AT("21", "/workers/min",
+             "found the string \"2\", but an integer from 1 to 1024 is needed")},
     {POOL("\"workers\": {\"min\": 2.0}"),
-        POOL_AT("21", "/workers/min", "found the number 2.0, but an integer from 1 to 1024 is needed")},
-    {POOL("\"workers\": {\"min\": null}"),
-        POOL_AT("21", "/workers/min", "found null, but an integer from 1 to 1024 is needed (leave the key out for its default)")},
+     POOL_AT("21", "/workers/min",
+             "found the number 2.0, but an integer from 1 to 1024 is needed")},
+    {POOL("\"workers\": {\"min\": null}"), POOL_AT("21", "/workers/min",
+                                                   "found null, but an integer from 1 to 1024 is "
+                                                   "needed (leave the key out for its default)")},
     {POOL("\"recycling\": {\"overlap\": \"yes\"}"),
-        POOL_AT("27", "/recycling/overlap", "found the string \"yes\", but true or false is needed")},
+     POOL_AT("27", "/recycling/overlap", "found the string \"yes\", but true or false is needed")},
     {POOL("\"directory\": [1]"),
-        POOL_AT("15", "/directory", "found an array, but an absolute path is needed")},
+     POOL_AT("15", "/directory", "found an array, but an absolute path is needed")},
     {POOL("\"environment\": [\"A=b\"]"),
-        POOL_AT("17", "/environment", "found an array, but an object of at most 1000 strings is needed")},
-    {POOL("\"listen\": \"*:80\""),
-        POOL_AT("12", "/listen", "found the string \"*:80\", but an array of at most 64 addresses such as \"127.0.0.1:8080\" is needed")},
+     POOL_AT("17", "/environment",
+             "found an array, but an object of at most 1000 strings is needed")},
+    {POOL("\"listen\": \"*:80\""), POOL_AT("12", "/listen",
+                                           "found the string \"*:80\", but an array of at most 64 "
+                                           "addresses such as \"127.0.0.1:8080\" is needed")},
     {POOL("\"listen\": [80]"),
-        POOL_AT("13", "/listen/0", "found the number 80, but a string is needed")},
+     POOL_AT("13", "/listen/0", "found the number 80, but a string is needed")},
     {POOL("\"ready\": true"), POOL_AT("11", "/ready", "found true, but " READY_NEEDED)},
     {POOL("\"ready\": {}"), POOL_AT("11", "/ready", "found an empty object, but " READY_NEEDED)},
     {POOL("\"ready\": {\"after\": \"1s\", \"command\": [\"/x\"]}"),
-        POOL_AT("11", "/ready", "found an object, but " READY_NEEDED)},
+     POOL_AT("11", "/ready", "found an object, but " READY_NEEDED)},
     {POOL("\"ready\": {\"command\": []}"),
-        POOL_AT("23", "/ready/command", "found an empty array, but an array of 1 to 1024 strings is needed")},
+     POOL_AT("23", "/ready/command",
+             "found an empty array, but an array of 1 to 1024 strings is needed")},
     {POOL("\"ready\": {\"command\": [\"/x\", 1]}"),
-        POOL_AT("30", "/ready/command/1", "found the number 1, but a string is needed")},
+     POOL_AT("30", "/ready/command/1", "found the number 1, but a string is needed")},
     {POOL("\"ready\": \"notfy\""),
-        POOL_AT("11", "/ready", "found the string \"notfy\", but " READY_NEEDED "; did you mean \"notify\"?")},
+     POOL_AT("11", "/ready",
+             "found the string \"notfy\", but " READY_NEEDED "; did you mean \"notify\"?")},
 };
 
 static const struct bad ranges[] = {
     {POOL("\"workers\": {\"min\": 0}"),
-        POOL_AT("21", "/workers/min", "found the number 0, but an integer from 1 to 1024 is needed (workers that are kept running; 0, demand start, is not in this version)")},
+     POOL_AT("21", "/workers/min",
+             "found the number 0, but an integer from 1 to 1024 is needed (workers that are kept "
+             "running; 0, demand start, is not in this version)")},
     {POOL("\"workers\": {\"min\": 4294967297}"),
-        POOL_AT("21", "/workers/min", "found the number 4294967297, but an integer from 1 to 1024 is needed (workers that are kept running; 0, demand start, is not in this version)")},
+     POOL_AT("21", "/workers/min",
+             "found the number 4294967297, but an integer from 1 to 1024 is needed (workers that "
+             "are kept running; 0, demand start, is not in this version)")},
     {POOL("\"failure\": {\"max_failures\": -1}"),
-        POOL_AT("30", "/failure/max_failures", "found the number -1, but an integer from 1 to 64 is needed (failures within failure.interval that disable the pool)")},
+     POOL_AT("30", "/failure/max_failures",
+             "found the number -1, but an integer from 1 to 64 is needed (failures within "
+             "failure.interval that disable the pool)")},
     {POOL("\"failure\": {\"interval\": \"99ms\"}"),
-        POOL_AT("26", "/failure/interval", "found the string \"99ms\", but a duration from \"100ms\" to \"1d\" is needed (sliding window in which failures are counted)")},
+     POOL_AT("26", "/failure/interval",
+             "found the string \"99ms\", but a duration from \"100ms\" to \"1d\" is needed "
+             "(sliding window in which failures are counted)")},
     {POOL("\"failure\": {\"interval\": \"99999999999999999999h\"}"),
-        POOL_AT("26", "/failure/interval", "found the string \"99999999999999999999h\", but a duration from \"100ms\" to \"1d\" is needed; " DURATION_FORM)},
+     POOL_AT("26", "/failure/interval",
+             "found the string \"99999999999999999999h\", but a duration from \"100ms\" to \"1d\" "
+             "is needed; " DURATION_FORM)},
     {POOL("\"failure\": {\"interval\": \"9999999d\"}"),
-        POOL_AT("26", "/failure/interval", "found the string \"9999999d\", but a duration from \"100ms\" to \"1d\" is needed (sliding window in which failures are counted)")},
+     POOL_AT("26", "/failure/interval",
+             "found the string \"9999999d\", but a duration from \"100ms\" to \"1d\" is needed "
+             "(sliding window in which failures are counted)")},
     {POOL("\"failure\": {\"interval\": 90}"),
-        POOL_AT("26", "/failure/interval", "found the number 90 without a unit, but a duration from \"100ms\" to \"1d\" is needed: write \"90s\" or \"90ms\"")},
+     POOL_AT("26", "/failure/interval",
+             "found the number 90 without a unit, but a duration from \"100ms\" to \"1d\" is "
+             "needed: write \"90s\" or \"90ms\"")},
     {POOL("\"failure\": {\"interval\": \"30m1h\"}"),
-        POOL_AT("26", "/failure/interval", "found the string \"30m1h\", but a duration from \"100ms\" to \"1d\" is needed; " DURATION_FORM)},
+     POOL_AT("26", "/failure/interval",
+             "found the string \"30m1h\", but a duration from \"100ms\" to \"1d\" is "
+             "needed; " DURATION_FORM)},
     {POOL("\"ready\": {\"after\": \"25h\"}"),
-        POOL_AT("21", "/ready/after", "found the string \"25h\", but a duration from \"1ms\" to \"1d\" is needed (when a starting worker is ready: \"exec\", \"notify\" (at READY=1), {\"after\": \"2s\"}, or {\"command\": [...]} when that exits 0)")},
+     POOL_AT("21", "/ready/after",
+             "found the string \"25h\", but a duration from \"1ms\" to \"1d\" is needed (when a "
+             "starting worker is ready: \"exec\", \"notify\" (at READY=1), {\"after\": \"2s\"}, or "
+             "{\"command\": [...]} when that exits 0)")},
 };
 
 static const struct bad names[] = {
     {"{\"pools\": {\n\"-a\": {\"command\": [\"/x\"], @},\n\"a b\": {\"command\": [\"/x\"], @}}}",
-        "c.json:2:1: /pools/-a: a pool's name is 1 to 64 of a-z A-Z 0-9 . _ -, a letter or digit first\n"
-        "c.json:3:1: /pools/a b: a pool's name is 1 to 64 of a-z A-Z 0-9 . _ -, a letter or digit first\n"},
+     "c.json:2:1: /pools/-a: a pool's name is 1 to 64 of a-z A-Z 0-9 . _ -, a letter or digit "
+     "first\n"
+     "c.json:3:1: /pools/a b: a pool's name is 1 to 64 of a-z A-Z 0-9 . _ -, a letter or digit "
+     "first\n"},
     {POOL("\"directory\": \"srv\""),
-        POOL_AT("15", "/directory", "found the string \"srv\", but an absolute path is needed")},
+     POOL_AT("15", "/directory", "found the string \"srv\", but an absolute path is needed")},
     {POOL("\"directory\": \"/s\\nv\""),
-        POOL_AT("15", "/directory", "found the string \"/s\\x0av\", with a control or hidden character")},
+     POOL_AT("15", "/directory",
+             "found the string \"/s\\x0av\", with a control or hidden character")},
     {POOL("\"stop_signal\": \"KILL\""),
-        POOL_AT("17", "/stop_signal", "found the string \"KILL\", but " SIGNAL_NEEDED)},
+     POOL_AT("17", "/stop_signal", "found the string \"KILL\", but " SIGNAL_NEEDED)},
     {POOL("\"stop_signal\": \"SIGTREM\""),
-        POOL_AT("17", "/stop_signal", "found the string \"SIGTREM\", but " SIGNAL_NEEDED "; did you mean \"TERM\"?")},
+     POOL_AT("17", "/stop_signal",
+             "found the string \"SIGTREM\", but " SIGNAL_NEEDED "; did you mean \"TERM\"?")},
     {POOL("\"stop_signal\": 15"),
-        POOL_AT("17", "/stop_signal", "found the number 15, but " SIGNAL_NEEDED)},
+     POOL_AT("17", "/stop_signal", "found the number 15, but " SIGNAL_NEEDED)},
     {POOL("\"handoff\": \"listenfds\""),
-        POOL_AT("13", "/handoff", "found the string \"listenfds\", but \"listen_fds\", \"fd\" or \"none\" is needed; did you mean \"listen_fds\"?")},
+     POOL_AT("13", "/handoff",
+             "found the string \"listenfds\", but \"listen_fds\", \"fd\" or \"none\" is needed; "
+             "did you mean \"listen_fds\"?")},
     {POOL("\"environment\": {\"A-B\": \"\", \"1\": \"\", \"\": \"\"}"),
-        POOL_AT("18", "/environment/A-B", "a variable's name is letters, digits and _, and no digit first")
-        POOL_AT("29", "/environment/1", "a variable's name is letters, digits and _, and no digit first")
-        POOL_AT("38", "/environment/", "a variable's name is letters, digits and _, and no digit first")},
-    {POOL("\"environment\": {\"LISTEN_PID\": \"\", \"NOTIFY_SOCKET\": \"\", \"WATCHDOG_USEC\": \"\", \"POOLD_X\": \"\"}"),
-        POOL_AT("18", "/environment/LISTEN_PID", "poold sets this variable itself, for each worker; take it out")
-        POOL_AT("36", "/environment/NOTIFY_SOCKET", "poold sets this variable itself, for each worker; take it out")
-        POOL_AT("57", "/environment/WATCHDOG_USEC", "poold sets this variable itself, for each worker; take it out")
-        POOL_AT("78", "/environment/POOLD_X", "poold sets this variable itself, for each worker; take it out")},
+     POOL_AT("18", "/environment/A-B",
+             "a variable's name is letters, digits and _, and no digit first")
+         POOL_AT("29", "/environment/1",
+                 "a variable's name is letters, digits and _, and no digit first")
+             POOL_AT("38", "/environment/",
+                     "a variable's name is letters, digits and _, and no digit first")},
+    {POOL("\"environment\": {\"LISTEN_PID\": \"\", \"NOTIFY_SOCKET\": \"\", \"WATCHDOG_USEC\": "
+          "\"\", \"POOLD_X\": \"\"}"),
+     POOL_AT("18", "/environment/LISTEN_PID",
+             "poold sets this variable itself, for each worker; take it out")
+         POOL_AT("36", "/environment/NOTIFY_SOCKET",
+                 "poold sets this variable itself, for each worker; take it out")
+             POOL_AT("57", "/environment/WATCHDOG_USEC",
+                     "poold sets this variable itself, for each worker; take it out")
+                 POOL_AT("78", "/environment/POOLD_X",
+                         "poold sets this variable itself, for each worker; take it out")},
     {POOL("\"environment\": {\"PORT\": 80}"),
-        POOL_AT("26", "/environment/PORT", "found the number 80, but a string is needed (put it in quotes)")},
+     POOL_AT("26", "/environment/PORT",
+             "found the number 80, but a string is needed (put it in quotes)")},
     {POOL("\"ready\": {\"command\": [\"./x\"]}"),
-        POOL_AT("24", "/ready/command/0", "the program \"./x\" is neither absolute nor a name without /")},
+     POOL_AT("24", "/ready/command/0",
+             "the program \"./x\" is neither absolute nor a name without /")},
     {POOL("\"ready\": {\"command\": [\"\"]}"),
-        POOL_AT("24", "/ready/command/0", "the program \"\" is empty")},
+     POOL_AT("24", "/ready/command/0", "the program \"\" is empty")},
     {POOL("\"ready\": {\"command\": [\"/x\\u202e\"]}"),
-        POOL_AT("24", "/ready/command/0", "the program \"/x\\xe2\\x80\\xae\" has a control or hidden character")},
+     POOL_AT("24", "/ready/command/0",
+             "the program \"/x\\xe2\\x80\\xae\" has a control or hidden character")},
     {POOL("\"environment\": {\"PATH\": \"/nowhere:/tmp\"}, \"ready\": {\"command\": [\"sh\"]}"),
-        POOL_AT("66", "/ready/command/0", "there is no program \"sh\" in the pool's PATH (/nowhere:/tmp)")},
+     POOL_AT("66", "/ready/command/0",
+             "there is no program \"sh\" in the pool's PATH (/nowhere:/tmp)")},
 };
 
-#define LISTEN(address) POOL("\"listen\": [\"" address "\"]")
+#define LISTEN(address)          POOL("\"listen\": [\"" address "\"]")
 #define LISTEN_AT(address, what) POOL_AT("13", "/listen/0", "the address \"" address "\" " what)
 static const struct bad addresses[] = {
-    {LISTEN("8080"),          LISTEN_AT("8080", "is none of \"127.0.0.1:8080\", \"[::1]:8080\", \"*:80\" or \"unix:/run/shop.sock\"")},
-    {LISTEN(""),              LISTEN_AT("", "is none of \"127.0.0.1:8080\", \"[::1]:8080\", \"*:80\" or \"unix:/run/shop.sock\"")},
-    {LISTEN("[::1]"),         LISTEN_AT("[::1]", "is none of \"127.0.0.1:8080\", \"[::1]:8080\", \"*:80\" or \"unix:/run/shop.sock\"")},
-    {LISTEN(":80"),           LISTEN_AT(":80", "has no IP address; did you mean \"*:80\"?")},
-    {LISTEN("localhost:80"),  LISTEN_AT("localhost:80", "has no IP address (names are not looked up); did you mean \"127.0.0.1:80\"?")},
-    {LISTEN("1.2.3:80"),      LISTEN_AT("1.2.3:80", "has no IP address (names are not looked up); did you mean \"*:80\"?")},
-    {LISTEN("*:0"),           LISTEN_AT("*:0", "has no port from 1 to 65535 behind the last colon")},
-    {LISTEN("*:65536"),       LISTEN_AT("*:65536", "has no port from 1 to 65535 behind the last colon")},
-    {LISTEN("*:080"),         LISTEN_AT("*:080", "has no port from 1 to 65535 behind the last colon")},
-    {LISTEN("*:http"),        LISTEN_AT("*:http", "has no port from 1 to 65535 behind the last colon")},
-    {LISTEN("::1:80"),        LISTEN_AT("::1:80", "needs brackets around its IPv6 address: \"[::1]:80\"")},
-    {LISTEN("[]:80"),         LISTEN_AT("[]:80", "has no IPv6 address between the brackets")},
-    {LISTEN("[:80"),          LISTEN_AT("[:80", "has no IPv6 address between the brackets")},
-    {LISTEN("[::1%lo]:80"),   LISTEN_AT("[::1%lo]:80", "has no IPv6 address between the brackets")},
-    {LISTEN("[::ffff:1.2.3.4]:80"), LISTEN_AT("[::ffff:1.2.3.4]:80", "is an IPv4 address in IPv6 clothes; write it as \"1.2.3.4:80\"")},
-    {LISTEN("[fe80::1]:80"),  LISTEN_AT("[fe80::1]:80", "is link-local; it needs an interface, which cannot be named yet")},
-    {LISTEN("/run/x"),        LISTEN_AT("/run/x", "lacks \"unix:\" before the path")},
-    {LISTEN("unix:run/x"),    LISTEN_AT("unix:run/x", "needs an absolute path behind \"unix:\"")},
-    {LISTEN("unix:"),         LISTEN_AT("unix:", "needs an absolute path behind \"unix:\"")},
-    {LISTEN("unix:@x"),       LISTEN_AT("unix:@x", "needs an absolute path behind \"unix:\"")},
-    {LISTEN("unix:/run/"),    LISTEN_AT("unix:/run/", "ends with /; the path of a socket is needed")},
-    {LISTEN("unix:/a\\tb"),   LISTEN_AT("unix:/a\\x09b", "has a control or hidden character")},
+    {LISTEN("8080"),
+     LISTEN_AT(
+         "8080",
+         "is none of \"127.0.0.1:8080\", \"[::1]:8080\", \"*:80\" or \"unix:/run/shop.sock\"")},
+    {LISTEN(""),
+     LISTEN_AT(
+         "", "is none of \"127.0.0.1:8080\", \"[::1]:8080\", \"*:80\" or \"unix:/run/shop.sock\"")},
+    {LISTEN("[::1]"),
+     LISTEN_AT(
+         "[::1]",
+         "is none of \"127.0.0.1:8080\", \"[::1]:8080\", \"*:80\" or \"unix:/run/shop.sock\"")},
+    {LISTEN(":80"), LISTEN_AT(":80", "has no IP address; did you mean \"*:80\"?")},
+    {LISTEN("localhost:80"),
+     LISTEN_AT("localhost:80",
+               "has no IP address (names are not looked up); did you mean \"127.0.0.1:80\"?")},
+    {LISTEN("1.2.3:80"),
+     LISTEN_AT("1.2.3:80", "has no IP address (names are not looked up); did you mean \"*:80\"?")},
+    {LISTEN("*:0"), LISTEN_AT("*:0", "has no port from 1 to 65535 behind the last colon")},
+    {LISTEN("*:65536"), LISTEN_AT("*:65536", "has no port from 1 to 65535 behind the last colon")},
+    {LISTEN("*:080"), LISTEN_AT("*:080", "has no port from 1 to 65535 behind the last colon")},
+    {LISTEN("*:http"), LISTEN_AT("*:http", "has no port from 1 to 65535 behind the last colon")},
+    {LISTEN("::1:80"), LISTEN_AT("::1:80", "needs brackets around its IPv6 address: \"[::1]:80\"")},
+    {LISTEN("[]:80"), LISTEN_AT("[]:80", "has no IPv6 address between the brackets")},
+    {LISTEN("[:80"), LISTEN_AT("[:80", "has no IPv6 address between the brackets")},
+    {LISTEN("[::1%lo]:80"), LISTEN_AT("[::1%lo]:80", "has no IPv6 address between the brackets")},
+    {LISTEN("[::ffff:1.2.3.4]:80"),
+     LISTEN_AT("[::ffff:1.2.3.4]:80",
+               "is an IPv4 address in IPv6 clothes; write it as \"1.2.3.4:80\"")},
+    {LISTEN("[fe80::1]:80"),
+     LISTEN_AT("[fe80::1]:80", "is link-local; it needs an interface, which cannot be named yet")},
+    {LISTEN("/run/x"), LISTEN_AT("/run/x", "lacks \"unix:\" before the path")},
+    {LISTEN("unix:run/x"), LISTEN_AT("unix:run/x", "needs an absolute path behind \"unix:\"")},
+    {LISTEN("unix:"), LISTEN_AT("unix:", "needs an absolute path behind \"unix:\"")},
+    {LISTEN("unix:@x"), LISTEN_AT("unix:@x", "needs an absolute path behind \"unix:\"")},
+    {LISTEN("unix:/run/"), LISTEN_AT("unix:/run/", "ends with /; the path of a socket is needed")},
+    {LISTEN("unix:/a\\tb"), LISTEN_AT("unix:/a\\x09b", "has a control or hidden character")},
 };
 
 #define CLASH(first, second) POOL("\"listen\": [\"" first "\",\n\"" second "\"]")
-#define CLASH_AT(first, second) \
-    "c.json:3:1: /pools/p/listen/1: the address \"" second "\" cannot be bound together with \"" first "\" of the pool \"p\"\n"
+#define CLASH_AT(first, second)                                                                    \
+    "c.json:3:1: /pools/p/listen/1: the address \"" second                                         \
+    "\" cannot be bound together with \"" first "\" of the pool \"p\"\n"
 static const struct bad clashes[] = {
-    {CLASH("1.2.3.4:80", "1.2.3.4:80"),   CLASH_AT("1.2.3.4:80", "1.2.3.4:80")},
-    {CLASH("*:80", "1.2.3.4:80"),         CLASH_AT("*:80", "1.2.3.4:80")},
-    {CLASH("1.2.3.4:80", "*:80"),         CLASH_AT("1.2.3.4:80", "*:80")},
-    {CLASH("1.2.3.4:80", "0.0.0.0:80"),   CLASH_AT("1.2.3.4:80", "0.0.0.0:80")},
-    {CLASH("*:80", "[::1]:80"),           CLASH_AT("*:80", "[::1]:80")},
-    {CLASH("[::1]:80", "[0:0::1]:80"),    CLASH_AT("[::1]:80", "[0:0::1]:80")},
-    {CLASH("[::1]:80", "[::]:80"),        CLASH_AT("[::1]:80", "[::]:80")},
-    {CLASH("unix:/a", "unix:/a"),         CLASH_AT("unix:/a", "unix:/a")},
+    {CLASH("1.2.3.4:80", "1.2.3.4:80"), CLASH_AT("1.2.3.4:80", "1.2.3.4:80")},
+    {CLASH("*:80", "1.2.3.4:80"), CLASH_AT("*:80", "1.2.3.4:80")},
+    {CLASH("1.2.3.4:80", "*:80"), CLASH_AT("1.2.3.4:80", "*:80")},
+    {CLASH("1.2.3.4:80", "0.0.0.0:80"), CLASH_AT("1.2.3.4:80", "0.0.0.0:80")},
+    {CLASH("*:80", "[::1]:80"), CLASH_AT("*:80", "[::1]:80")},
+    {CLASH("[::1]:80", "[0:0::1]:80"), CLASH_AT("[::1]:80", "[0:0::1]:80")},
+    {CLASH("[::1]:80", "[::]:80"), CLASH_AT("[::1]:80", "[::]:80")},
+    {CLASH("unix:/a", "unix:/a"), CLASH_AT("unix:/a", "unix:/a")},
     /* These live together. */
-    {CLASH("1.2.3.4:80", "1.2.3.5:80"),   ""},
-    {CLASH("1.2.3.4:80", "1.2.3.4:81"),   ""},
-    {CLASH("[::]:80", "1.2.3.4:80"),      ""},
-    {CLASH("[::]:80", "0.0.0.0:80"),      ""},
-    {CLASH("unix:/a", "unix:/b"),         ""},
+    {CLASH("1.2.3.4:80", "1.2.3.5:80"), ""},
+    {CLASH("1.2.3.4:80", "1.2.3.4:81"), ""},
+    {CLASH("[::]:80", "1.2.3.4:80"), ""},
+    {CLASH("[::]:80", "0.0.0.0:80"), ""},
+    {CLASH("unix:/a", "unix:/b"), ""},
 };
 
 static const struct bad rules[] = {
-    {"{\"pools\": {\n\"p\": {@}}}",
-        "c.json:2:1: /pools/p: \"command\" is missing; a pool needs one, such as [\"/usr/bin/server\"]\n"},
+    {"{\"pools\": {\n\"p\": {@}}}", "c.json:2:1: /pools/p: \"command\" is missing; a pool needs "
+                                    "one, such as [\"/usr/bin/server\"]\n"},
     {POOL("\"failure\": {\"delay\": \"31s\"}"),
-        POOL_AT("23", "/failure/delay", "delay \"31s\" is above delay_max \"30s\"")},
+     POOL_AT("23", "/failure/delay", "delay \"31s\" is above delay_max \"30s\"")},
     {POOL("\"failure\": {\"delay_max\": \"199ms\"}"),
-        "c.json:1:12: /pools/p: delay \"200ms\" is above delay_max \"199ms\"\n"},
+     "c.json:1:12: /pools/p: delay \"200ms\" is above delay_max \"199ms\"\n"},
     {POOL("\"ready\": {\"after\": \"90s\"}"),
-        POOL_AT("11", "/ready", "ready after \"1m30s\" is never reached: health.startup_timeout is \"1m30s\"")},
+     POOL_AT("11", "/ready",
+             "ready after \"1m30s\" is never reached: health.startup_timeout is \"1m30s\"")},
     {POOL("\"handoff\": \"none\", \"listen\": [\"*:80\"]"),
-        POOL_AT("13", "/handoff", "handoff is \"none\", so nobody would accept on the addresses in \"listen\"; take one of the two out")},
+     POOL_AT("13", "/handoff",
+             "handoff is \"none\", so nobody would accept on the addresses in \"listen\"; take one "
+             "of the two out")},
     /* A rule is not judged on a value that is wrong already. */
     {POOL("\"failure\": {\"delay\": \"31s\", \"delay_max\": 1}"),
-        POOL_AT("43", "/failure/delay_max", "found the number 1 without a unit, but a duration from \"1ms\" to \"1d\" is needed: write \"1s\" or \"1ms\"")},
+     POOL_AT("43", "/failure/delay_max",
+             "found the number 1 without a unit, but a duration from \"1ms\" to \"1d\" is needed: "
+             "write \"1s\" or \"1ms\"")},
 };
-/* clang-format on */
 
 /* The text with "@" replaced. */
 static char *
 with_identity(const char *text)
 {
     size_t size = strlen(text) + 256, at = 0;
-    char *out = malloc(size);
+    char *out = calloc(1, size);
     assert_non_null(out);
     for (; *text != '\0'; text++) {
         bool is_mark = *text == '@' && text[1] == '}';
