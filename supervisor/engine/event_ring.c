@@ -76,18 +76,15 @@ record_checksum(const struct ring_record *record, uint64_t seq)
     return (uint32_t)hash_mix(hash_bytes(hash, record->data, used));
 }
 
-/* Whether a record in place index can have been written by event_ring_keep. An event that is not in
- * this catalogue (of a newer engine, after a step back) cannot be shown either. */
+/* Whether event_ring_keep has written it to its end. An event that is not in this catalogue (of a
+ * newer engine, after a step back) cannot be shown either. */
 static bool
-is_record(const struct ring_record *record, uint64_t index)
+is_record(const struct ring_record *record)
 {
-    if (record->seq == 0 || record->seq > INT64_MAX || record->seq % EVENTS_RING != index)
-        return false;
-    if (event_row(record->id) == NULL || event_row(record->id)->severity != record->severity)
-        return false;
+    const struct event_row *row = event_row(record->id);
     size_t used = (size_t)record->pool_len + record->text_len + record->fields_len + 3;
-    return record->pool_len <= POOL_MAX && used <= sizeof record->data &&
-           record->checksum == record_checksum(record, record->seq);
+    return record->seq != 0 && row != NULL && row->severity == record->severity &&
+           used <= sizeof record->data && record->checksum == record_checksum(record, record->seq);
 }
 
 void
@@ -101,8 +98,8 @@ event_ring_open(struct event_ring *ring, void *memory)
     uint64_t least = UINT64_MAX, largest = 0;
     for (uint64_t i = 0; i < EVENTS_RING; i++) {
         struct ring_record *record = &ring->memory->v[i];
-        if (!is_record(record, i)) {
-            if (record->seq != 0)
+        if (!is_record(record)) {
+            if (record->seq != 0) /* a record that was never written costs no page */
                 record->seq = 0;
             continue;
         }

@@ -20,7 +20,8 @@ size_t event_ring_size(void);
  * cannot be ours are emptied alone. */
 void event_ring_open(struct event_ring *, void *memory);
 
-/* Keeps seen as number ring->next, which it returns; what does not fit is cut. seen->seq is not read. */
+/* Keeps seen as number ring->next, which it returns; what does not fit is cut. seen->seq is not
+ * read. */
 uint64_t event_ring_keep(struct event_ring *, const struct event_seen *seen);
 
 /* false: number seq is not kept. out borrows from the memory. */

@@ -1,7 +1,8 @@
 /* events.h - what an operator must be able to see: one catalogue, one ring, any number of sinks.
  *
- * An event gets a 64-bit sequence number, is kept in the ring of the last EVENTS_RING (which lies in
- * the state memfd and outlives the engine), and is handed to every sink at once; no sink blocks. */
+ * An event gets a 64-bit sequence number, is kept in the ring of the last EVENTS_RING (which lies
+ * in the state memfd and outlives the engine), and is handed to every sink at once; no sink
+ * blocks. */
 #ifndef POOLD_ENGINE_EVENTS_H
 #define POOLD_ENGINE_EVENTS_H
 
@@ -32,10 +33,10 @@ const struct event_row *event_rows(size_t *out_count);
 const char *event_severity_name(uint8_t severity);
 
 /* key=value pairs of one event, in the order they are added; start with {0}. Values of strings are
- * escaped (again changes nothing), and quoted where they hold a space or are empty; a double quote in
- * them becomes \x22, so a quoted value ends at the next quote. A value that does not fit is cut with
- * "...", a pair of which too little would be left is left out: put what matters first and the text of
- * a worker last. Keys are literals of ours. */
+ * escaped (again changes nothing), and quoted where they hold a space or are empty; a double quote
+ * in them becomes \x22, so a quoted value ends at the next quote. A value that does not fit is cut
+ * with "...", a pair of which too little would be left is left out: put what matters first and the
+ * text of a worker last. Keys are literals of ours. */
 struct event_fields {
     uint16_t len;
     char text[510];
@@ -44,8 +45,8 @@ void fields_number(struct event_fields *, const char *key, int64_t value);
 void fields_seconds(struct event_fields *, const char *key, msec value); /* 1.234 */
 void fields_string(struct event_fields *, const char *key, const char *value);
 
-/* Reads the pairs of event_seen.fields: takes one from *at and moves it on; false at the end. Key and
- * value lie in the text (not NUL-terminated), the value without its quotes. */
+/* Reads the pairs of event_seen.fields: takes one from *at and moves it on; false at the end. Key
+ * and value lie in the text (not NUL-terminated), the value without its quotes. */
 struct field_pair {
     const char *key, *value;
     size_t key_len, value_len;
@@ -64,28 +65,29 @@ struct event_seen {
     const char *fields;      /* "key=value key=value"; "" without. Whole pairs only */
 };
 
-/* How much of an event's text and of its fields fits into room bytes: whole if it fits; else fields,
- * in whole pairs, get what text leaves but at least half. Cut text must end with a mark (text_cut). */
+/* How much of an event's text and of its fields fits into room bytes: whole if it fits; else
+ * fields, in whole pairs, get what text leaves but at least half. Cut text must end with a mark
+ * (text_cut). */
 void event_fit(const struct event_seen *, size_t room, size_t *out_text, size_t *out_fields);
 
 struct events;
 typedef void event_sink_fn(void *ctx, const struct event_seen *);
 
-/* ring: events_ring_size() bytes, zeroed or left by an engine before (what does not look like a ring
- * is emptied); borrowed until destroy. */
+/* ring: events_ring_size() bytes, zeroed or left by an engine before (what does not look like a
+ * ring is emptied); borrowed until destroy. */
 size_t events_ring_size(void);
 int events_create(struct events **out, void *ring, struct err *err);
 void events_destroy(struct events **);
 
-/* At most EVENT_SINKS_MAX sinks. Called in the order they were added; a sink must not emit. Removing
- * one that is not there is a bug. */
+/* At most EVENT_SINKS_MAX sinks. Called in the order they were added; a sink must not emit.
+ * Removing one that is not there is a bug. */
 #define EVENT_SINKS_MAX 8u
 void events_sink_add(struct events *, event_sink_fn *, void *ctx);
 void events_sink_remove(struct events *, event_sink_fn *, void *ctx);
 
-/* Emits one event. pool: its name or NULL; worker: generation 0 for none; fields may be NULL. Text is
- * a format of ours; strings in it that come from outside should have gone through text_escape, which
- * marks where they are cut (the whole text goes through it in any case). */
+/* Emits one event. pool: its name or NULL; worker: generation 0 for none; fields may be NULL. Text
+ * is a format of ours; strings in it that come from outside should have gone through text_escape,
+ * which marks where they are cut (the whole text goes through it in any case). */
 void events_emit(struct events *, enum event_id, const char *pool, struct worker_id worker,
                  const struct event_fields *fields, const char *format, ...) ATTR_PRINTF(6, 7);
 

@@ -1,6 +1,6 @@
 /* sink_syslog.c - the sink that writes to a syslog daemon's datagram socket.
  *
- * Not syslog(3): that waits for ever when the daemon stalls, and says nothing when there is none. */
+ * Not syslog(3): it waits for ever when the daemon stalls, and says nothing when there is none. */
 #include "supervisor/engine/sink_inside.h"
 
 #include <errno.h>
@@ -101,8 +101,8 @@ syslog_take(struct sink *sink, const struct event_seen *seen)
     return syslog_connect(syslog) ? syslog_send(syslog, &line) : -syslog->why;
 }
 
-/* Connects anew: a daemon that died leaves a connection that poll(2) calls writable. Through a living
- * one poll(2) sees the peer's queue. */
+/* Connects anew: a daemon that died leaves a connection that poll(2) calls writable. Through a
+ * living one poll(2) sees the peer's queue. */
 static bool
 syslog_is_ready(struct sink *sink)
 {

@@ -9,9 +9,10 @@ struct sink;
 
 /* A non-blocking sender of RFC 3164 lines to the datagram socket at path:
  *     <PRI>Mmm dd hh:mm:ss poold[pid]: number name pool/worker: text seq=n fields
- * Number and name come first, where nothing that a worker wrote can stand. Nothing ever waits: what a full or missing socket does not take is counted,
- * and once it takes again one event 6061 says how many were dropped. A socket that went away is
- * connected anew, at most once a second, driven by the next event or by sink_deadline. */
+ * Number and name come first, where nothing that a worker wrote can stand. Nothing ever waits:
+ * what a full or missing socket does not take is counted, and once it takes again one event 6061
+ * says how many were dropped. A socket that went away is connected anew, at most once a second,
+ * driven by the next event or by sink_deadline. */
 int sink_syslog_create(struct sink **out, struct events *, const char *path, struct err *err);
 
 /* Lines "2026-11-22T12:00:00+01:00 name severity pool/worker: text fields" to fd (stderr), which

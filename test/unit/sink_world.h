@@ -1,5 +1,5 @@
-/* sink_world.h - what the tests of sinks share: events, a folder, a log daemon that nobody reads, and
- * a clock of their own: a second passes when a test says so. Included once a program. */
+/* sink_world.h - what the tests of sinks share: events, a folder, a log daemon that nobody reads,
+ * and a clock of their own: a second passes when a test says so. Included once a program. */
 #ifndef POOLD_TEST_SINK_WORLD_H
 #define POOLD_TEST_SINK_WORLD_H
 

@@ -1,5 +1,5 @@
-/* test_event_ring.c - claims about the ring of events: what it keeps, and what the next engine finds
- * after any end of the one before. */
+/* test_event_ring.c - claims about the ring of events: what it keeps, and what the next engine
+ * finds after any end of the one before. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -146,8 +146,8 @@ memory_that_is_no_ring_is_emptied(void **state)
     free(ring);
 }
 
-/* Every byte of a record in turn is made something else: the record is left out, unless nobody reads
- * that byte, and its neighbours are as before. */
+/* Every byte of a record in turn is made something else: the record is left out, unless nobody
+ * reads that byte, and its neighbours are as before. */
 static void
 a_spoiled_record_is_left_out_and_harms_no_other(void **state)
 {
@@ -175,8 +175,8 @@ a_spoiled_record_is_left_out_and_harms_no_other(void **state)
     free(ring);
 }
 
-/* Steps a child that emits two events over a ring that is full, instruction by instruction, and opens
- * a copy of the ring after each step that changed it, as the next engine would. */
+/* Steps a child that emits two events over a ring that is full, instruction by instruction, and
+ * opens a copy of the ring after each step that changed it, as the next engine would. */
 static void
 a_kill_at_any_instruction_leaves_a_whole_ring(void **state)
 {

@@ -1,5 +1,5 @@
-/* test_sink_rsyslogd.c - claims about a real log daemon: it reads our lines, the drop-in sorts them,
- * and when it is stopped nothing waits for it. */
+/* test_sink_rsyslogd.c - claims about a real log daemon: it reads our lines, the drop-in sorts
+ * them, and when it is stopped nothing waits for it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* test_sink_syslog.c - claims about the syslog sink: nothing waits, what is not taken is counted and
- * told, and the daemon is found again. */
+/* test_sink_syslog.c - claims about the syslog sink: nothing waits, what is not taken is counted
+ * and told, and the daemon is found again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -118,6 +118,14 @@ a_full_socket_takes_no_time_and_every_loss_is_told_once(void **state)
     sink_tick(sink, clock_ms + 100000);
     assert_int_equal(receive_all(fd), 0);
     assert_int_equal(told(world, 10001, &seen), 1);
+
+    uint64_t again = events_next(world->events);
+    emit_many(world, 100); /* the next count begins at 0 */
+    taken = receive_all(fd);
+    clock_ms += 1000;
+    sink_tick(sink, clock_ms);
+    assert_int_equal(told(world, again, &seen), 1);
+    assert_int_equal(field(&seen, "dropped"), 100 - taken);
     sink_destroy(&sink);
     close(fd);
 }
