@@ -1,0 +1,132 @@
+/* loop.c - one epoll and a handful of timers; everything that the keeper waits for, it waits for
+ * here. */
+#include <errno.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "supervisor/keeper/keeper.h"
+
+static int timeout_until_next(struct keeper *k);
+static void timers_fire(struct keeper *k);
+
+int
+loop_open(struct keeper *k)
+{
+    /* SIGPIPE and the like are ignored, what means something is read, the rest keeps its default.
+     * SIGXFSZ: a full quota must be an error of one write, not the end of everything. */
+    static const int ignored[] = {SIGPIPE, SIGXFSZ, SIGTTIN, SIGTTOU, SIGTSTP, SIGUSR2};
+    static const int read_here[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+        signal(ignored[i], SIG_IGN);
+    /* An inherited SIG_IGN would make the kernel reap our children unseen. */
+    signal(SIGCHLD, SIG_DFL);
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < ARRAY_LEN(read_here); i++)
+        sigaddset(&set, read_here[i]);
+    sigprocmask(SIG_SETMASK, &set, NULL);
+
+    for (size_t i = 0; i < TIMER_COUNT; i++)
+        k->timers[i] = MSEC_NEVER;
+    k->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (k->signal_fd < 0 || k->epoll_fd < 0)
+        return -errno;
+    k->now = clock_now();
+    return loop_watch(k, k->signal_fd, EPOLLIN, TAG_SIGNALS, 0);
+}
+
+void
+loop_run(struct keeper *k)
+{
+#define HANDLER_(name, function) [TAG_##name] = function,
+    static void (*const handlers[TAG_COUNT])(struct keeper *, uint32_t) = {TAGS(HANDLER_)};
+    while (!k->done) {
+        struct epoll_event events[TURN_MAX];
+        /* What came up in this turn is told before the next wait, in one place. */
+        reports_pump(k);
+        int count = epoll_wait(k->epoll_fd, events, TURN_MAX, timeout_until_next(k));
+        k->now = clock_now();
+        /* An event may be about a place that changed hands earlier in this very turn: every handler
+         * asks the kernel before it believes it. */
+        for (int i = 0; i < count && !k->done; i++)
+            handlers[events[i].data.u64 >> 32](k, (uint32_t)events[i].data.u64);
+        if (!k->done)
+            timers_fire(k);
+    }
+}
+
+int
+loop_watch(struct keeper *k, int fd, uint32_t events, enum tag tag, uint32_t index)
+{
+    struct epoll_event event = {.events = events, .data.u64 = (uint64_t)tag << 32 | index};
+    return epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+void
+loop_rewatch(struct keeper *k, int fd, uint32_t events, enum tag tag, uint32_t index)
+{
+    struct epoll_event event = {.events = events, .data.u64 = (uint64_t)tag << 32 | index};
+    int error = epoll_ctl(k->epoll_fd, EPOLL_CTL_MOD, fd, &event);
+    assert(error == 0); /* only for what is watched, and that needs no memory */
+}
+
+void
+timer_set(struct keeper *k, enum timer timer, msec at)
+{
+    k->timers[timer] = at;
+}
+
+void
+timer_earliest(struct keeper *k, enum timer timer, msec at)
+{
+    k->timers[timer] = MIN(k->timers[timer], at);
+}
+
+msec
+clock_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (msec)now.tv_sec * 1000 + (msec)now.tv_nsec / 1000000;
+}
+
+void
+signals_read(struct keeper *k, uint32_t index)
+{
+    (void)index;
+    struct signalfd_siginfo infos[TURN_MAX];
+    ssize_t size = read(k->signal_fd, infos, sizeof infos);
+    for (size_t i = 0; size > 0 && i < (size_t)size / sizeof infos[0]; i++) {
+        if (infos[i].ssi_signo == SIGCHLD)
+            exits_hint(k, (pid_t)infos[i].ssi_pid);
+        else
+            engine_outside(k, (int)infos[i].ssi_signo);
+    }
+}
+
+static int
+timeout_until_next(struct keeper *k)
+{
+    msec next = MSEC_NEVER, now = clock_now();
+    for (size_t i = 0; i < TIMER_COUNT; i++)
+        next = MIN(next, k->timers[i]);
+    if (next == MSEC_NEVER)
+        return -1;
+    return next <= now ? 0 : (int)MIN(next - now, 3600000u);
+}
+
+static void
+timers_fire(struct keeper *k)
+{
+#define FUNCTION_(name, function) [TIMER_##name] = function,
+    static void (*const functions[TIMER_COUNT])(struct keeper *) = {TIMERS(FUNCTION_)};
+    for (size_t i = 0; i < TIMER_COUNT; i++) {
+        if (k->timers[i] > k->now)
+            continue;
+        k->timers[i] = MSEC_NEVER;
+        functions[i](k);
+    }
+}

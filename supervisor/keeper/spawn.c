@@ -1,0 +1,225 @@
+/* spawn.c - SPAWN: from a question to a process that has its specification. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "supervisor/exec/spec.h"
+#include "supervisor/keeper/keeper.h"
+
+static int spawn_refusal(const struct keeper *k, const struct verb *verb);
+static bool fail_answer(struct keeper *k, const struct verb *like, enum spawn_step step, int error);
+static unsigned reports_known(const struct worker *worker);
+static int spec_send(struct keeper *k, const struct worker *worker, int link, int output_write);
+static int spec_fds(const struct keeper *k, const struct worker *worker, int output_write, int *fds);
+static void waiting_take_first(struct keeper *k);
+static void worker_start(struct keeper *k, struct worker *worker, const struct child *child);
+
+void
+spawn_asked(struct keeper *k, const struct verb *verb)
+{
+    int refusal = spawn_refusal(k, verb);
+    if (refusal != 0) {
+        fail_answer(k, verb, STEP_TABLE, refusal);
+        return;
+    }
+    struct worker *worker = worker_find(&k->workers, verb->worker, verb->spawn);
+    if (worker != NULL) {
+        /* Asked again, by an engine that does not know: the same answers again, all of them. */
+        worker->request = verb->request;
+        worker->known = 1;
+        report_worker(k, worker, reports_known(worker));
+        return;
+    }
+    worker = worker_add(&k->workers, verb->worker, verb->spawn);
+    if (worker == NULL) {
+        fail_answer(k, verb, STEP_TABLE, ENFILE);
+        return;
+    }
+    worker->request = verb->request;
+    worker->known = 1;
+    line_add(&k->workers, &k->workers.waiting, worker);
+    k->workers.waiting_count++;
+    children_serve(k);
+}
+
+enum give
+spawn_give(struct keeper *k, const struct child *child)
+{
+    struct worker *worker = line_first(&k->workers, &k->workers.waiting);
+    const struct record_pool *pool = &k->record.pools[worker->id.pool];
+    enum spawn_step step = STEP_NONE;
+    int output[2] = {-1, -1}, error = 0;
+    workers_make_room(k);
+    if (worker->kind == SPAWN_WORKER) {
+        error = notify_open(k, worker, pool);
+        if (error != 0) {
+            step = STEP_NOTIFY_SOCKET;
+        } else if (pipe2(output, O_CLOEXEC) != 0 || fcntl(output[0], F_SETFL, O_NONBLOCK) != 0) {
+            error = -errno;
+            step = STEP_OUTPUT_PIPE;
+        }
+    }
+    if (error == 0) {
+        error = spec_send(k, worker, child->link, output[1]);
+        step = error == 0 ? STEP_NONE : STEP_DESCRIPTORS;
+    }
+    fd_close(&output[1]);
+    if (error == 0) {
+        worker->output_fd = output[0];
+        worker_start(k, worker, child);
+        return CHILD_TAKEN;
+    }
+    fd_close(&output[0]);
+    notify_close(k, worker);
+    if (step == STEP_DESCRIPTORS && (error == -EPIPE || error == -ECONNRESET))
+        return CHILD_LOST;
+    return spawn_fail_first(k, step, -error) ? WORKER_FAILED : NO_ROOM;
+}
+
+bool
+spawn_fail_first(struct keeper *k, enum spawn_step step, int error)
+{
+    struct worker *worker = line_first(&k->workers, &k->workers.waiting);
+    struct verb like = {
+        .request = worker->request, .worker = worker->id, .spawn = worker->kind};
+    /* Nobody to answer: the next engine asks again if it still wants it. */
+    if (worker->known && !fail_answer(k, &like, step, error))
+        return false;
+    waiting_take_first(k);
+    worker_enter(&k->workers, worker, IN_FREE);
+    return true;
+}
+
+/* Whether the question names something that exists. 0, or an errno. */
+static int
+spawn_refusal(const struct keeper *k, const struct verb *verb)
+{
+    if (verb->worker.pool >= k->record.header->pools || verb->worker.generation == 0)
+        return ENOENT;
+    const struct record_pool *pool = &k->record.pools[verb->worker.pool];
+    if (verb->spawn == SPAWN_COMMAND)
+        return pool->ready.count > 0 ? 0 : ENOENT;
+    return verb->spawn == SPAWN_WORKER ? 0 : EINVAL;
+}
+
+static bool
+fail_answer(struct keeper *k, const struct verb *like, enum spawn_step step, int error)
+{
+    struct verb answer = {.kind = VERB_SPAWN_FAILED,
+                          .spawn = like->spawn,
+                          .request = like->request,
+                          .worker = like->worker,
+                          .step = step,
+                          .error = error};
+    return report_answer(k, &answer);
+}
+
+static unsigned
+reports_known(const struct worker *worker)
+{
+    unsigned reports = worker->in == IN_WAITING ? 0 : REPORT_SPAWNED;
+    if (worker->in == IN_EXECUTED || (worker->in == IN_EXITED && worker->step == STEP_NONE))
+        reports |= REPORT_EXECUTED;
+    if (worker->step != STEP_NONE)
+        reports |= REPORT_EXEC_FAILED;
+    if (worker->in == IN_EXITED)
+        reports |= REPORT_EXITED;
+    return reports;
+}
+
+/* 0 or a negative errno; -EPIPE or -ECONNRESET: the child is dead. */
+static int
+spec_send(struct keeper *k, const struct worker *worker, int link, int output_write)
+{
+    const struct record_pool *pool = &k->record.pools[worker->id.pool];
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(SPEC_FDS_MAX * sizeof(int))];
+    } control;
+    int fds[SPEC_FDS_MAX];
+    int count = spec_fds(k, worker, output_write, fds);
+    if (count < 0)
+        return count;
+    struct spec spec = {.version = SPEC_VERSION,
+                        .kind = worker->kind,
+                        .worker = worker->id,
+                        .socket_first = pool->socket_first,
+                        .pool_at = (uint64_t)((const char *)pool - (const char *)k->record.header),
+                        .config_size = k->record.size,
+                        .nofile_soft = k->nofile.rlim_cur,
+                        .nofile_hard = k->nofile.rlim_max};
+    spec.sockets = (uint16_t)(count - (worker->kind == SPAWN_WORKER ? 2 : 1));
+    if (worker->kind == SPAWN_WORKER)
+        notify_path(k, worker, spec.notify, sizeof spec.notify);
+
+    struct iovec iov = {&spec, sizeof spec};
+    size_t bytes = (size_t)count * sizeof(int);
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = CMSG_SPACE(bytes)};
+    control.header.cmsg_level = SOL_SOCKET;
+    control.header.cmsg_type = SCM_RIGHTS;
+    control.header.cmsg_len = CMSG_LEN(bytes);
+    memcpy(CMSG_DATA(&control.header), fds, bytes);
+    return sendmsg(link, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* Returns how many, or -ENOTCONN when a socket of the pool has not been bound. */
+static int
+spec_fds(const struct keeper *k, const struct worker *worker, int output_write, int *fds)
+{
+    const struct record_pool *pool = &k->record.pools[worker->id.pool];
+    int count = 0;
+    if (worker->kind == SPAWN_WORKER && pool->handoff != HANDOFF_NONE) {
+        for (uint32_t i = 0; i < pool->socket_count; i++) {
+            fds[count] = k->sockets[pool->socket_first + i].fd;
+            if (fds[count++] < 0)
+                return -ENOTCONN;
+        }
+    }
+    if (worker->kind == SPAWN_WORKER)
+        fds[count++] = output_write;
+    fds[count++] = k->config_fd;
+    return count;
+}
+
+static void
+waiting_take_first(struct keeper *k)
+{
+    line_drop_first(&k->workers, &k->workers.waiting);
+    k->workers.waiting_count--;
+}
+
+/* The child is the worker from here on, whatever becomes of it. */
+static void
+worker_start(struct keeper *k, struct worker *worker, const struct child *child)
+{
+    uint32_t index = worker_index(&k->workers, worker);
+    waiting_take_first(k);
+    worker_set_pid(&k->workers, worker, child->pid);
+    worker->link = child->link;
+    worker->pidfd = child->pidfd;
+    worker->direct = !k->children.use_launcher;
+    worker_enter(&k->workers, worker, IN_SPAWNED);
+    if (worker->pidfd >= 0)
+        k->workers.pidfds++;
+    else
+        k->workers.without_pidfd++;
+    if (worker->pidfd >= 0 && loop_watch(k, worker->pidfd, EPOLLIN, TAG_WORKER_EXIT, index) != 0)
+        worker_no_pidfd(k, worker);
+    if (worker->pidfd < 0)
+        timer_earliest(k, TIMER_SWEEP, k->now + SWEEP_MS); /* it may have died unseen already */
+    if (loop_watch(k, worker->link, EPOLLIN, TAG_WORKER_LINK, index) != 0)
+        exits_recheck_later(k, worker);
+    report_worker(k, worker, REPORT_SPAWNED);
+    if (worker->early_signo != 0) {
+        struct verb early = {.worker = worker->id,
+                             .spawn = worker->kind,
+                             .signo = worker->early_signo,
+                             .argument = worker->early_target};
+        worker_signal(k, &early);
+    }
+}

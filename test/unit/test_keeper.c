@@ -1,0 +1,672 @@
+/* test_keeper.c - what poold and poold-exec make of a SPAWN: the process that a worker finds itself
+ * in, the order of what is told, and what is left afterwards. */
+#include <dirent.h>
+#include <grp.h>
+#include <sys/statfs.h>
+
+#include "test/unit/keeper_world.h"
+
+extern char **environ;
+
+/* --- workers --------------------------------------------------------------------------------- */
+
+static void
+dump_file(FILE *out, const char *path)
+{
+    char line[256];
+    FILE *in = fopen(path, "re");
+    while (in != NULL && fgets(line, sizeof line, in) != NULL)
+        fputs(line, out);
+    if (in != NULL)
+        fclose(in);
+}
+
+/* Writes all that it can find out about itself, then waits to be ended. */
+static int
+worker_dump(const char *path)
+{
+    char part[256], target[256], link[64];
+    snprintf(part, sizeof part, "%s.part", path);
+    /* Before anything is opened: the descriptors as they came. */
+    char fds[2048] = "";
+    for (int fd = 0; fd < 256; fd++) {
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        ssize_t length = readlink(link, target, sizeof target - 1);
+        if (length < 0)
+            continue;
+        target[length] = '\0';
+        size_t used = strlen(fds);
+        snprintf(fds + used, sizeof fds - used, "fd %d %s flags %d mode %d\n", fd, target,
+                 fcntl(fd, F_GETFD), fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK));
+    }
+    FILE *out = fopen(part, "we");
+    if (out == NULL)
+        return 1;
+    fputs(fds, out);
+    for (char **variable = environ; *variable != NULL; variable++)
+        fprintf(out, "env %s\n", *variable);
+    dump_file(out, "/proc/self/status");
+    fprintf(out, "oom %s", "");
+    dump_file(out, "/proc/self/oom_score_adj");
+    fprintf(out, "cwd %s\n", getcwd(target, sizeof target));
+    mode_t mask = umask(0);
+    fprintf(out, "umask %o\n", mask);
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    fprintf(out, "nofile %lu\n", (unsigned long)limit.rlim_cur);
+    fprintf(out, "pid %d sid %d pgid %d ppid %d\n", getpid(), getsid(0), getpgrp(), getppid());
+    sigset_t blocked;
+    sigprocmask(SIG_SETMASK, NULL, &blocked);
+    for (int signo = 1; signo < NSIG; signo++) {
+        struct sigaction action = {0};
+        if (sigaction(signo, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
+            fprintf(out, "handled %d\n", signo);
+        if (sigismember(&blocked, signo) == 1)
+            fprintf(out, "blocked %d\n", signo);
+    }
+    if (fclose(out) != 0 || rename(part, path) != 0)
+        return 1;
+    for (;;)
+        pause();
+}
+
+/* A child that ignores everything stays behind in the group; a grandchild leaves the session. */
+static int
+worker_with_family(const char *path)
+{
+    pid_t member = fork();
+    if (member == 0) {
+        signal(SIGTERM, SIG_IGN);
+        for (;;)
+            pause();
+    }
+    FILE *out = fopen(path, "we");
+    if (out == NULL)
+        return 1;
+    fprintf(out, "%d\n", member);
+    fclose(out);
+    for (;;)
+        pause();
+}
+
+/* An orphan in its own session: it ends as poold's child. */
+static int
+worker_with_stray(void)
+{
+    int pair[2];
+    if (pipe(pair) != 0)
+        return 1;
+    pid_t middle = fork();
+    if (middle == 0) {
+        if (fork() == 0) {
+            char byte;
+            setsid();
+            prctl(PR_SET_NAME, "a-stray");
+            close(pair[1]);
+            (void)!read(pair[0], &byte, 1); /* until the worker is gone */
+            _exit(0);
+        }
+        _exit(0);
+    }
+    waitpid(middle, NULL, 0);
+    for (;;)
+        pause();
+}
+
+static int
+worker_main(int argc, char **argv)
+{
+    if (argc < 2)
+        return -1;
+    if (strcmp(argv[1], "dump") == 0)
+        return worker_dump(argv[2]);
+    if (strcmp(argv[1], "family") == 0)
+        return worker_with_family(argv[2]);
+    if (strcmp(argv[1], "stray") == 0)
+        return worker_with_stray();
+    if (strcmp(argv[1], "exit") == 0)
+        return (int)strtol(argv[2], NULL, 10);
+    if (strcmp(argv[1], "say") == 0) {
+        puts("a word from a worker");
+        return 0;
+    }
+    if (strcmp(argv[1], "wait") == 0) {
+        for (;;)
+            pause();
+    }
+    return -1;
+}
+
+/* --- helpers --------------------------------------------------------------------------------- */
+
+static const char *const no_env[] = {NULL};
+
+static struct record_pool *
+pool_of(struct world *world, const char *name, const char *what, const char *with)
+{
+    const char *const argv[] = {world->program, what, with, NULL};
+    struct record_pool *pool = blob_pool(&world->blob, name, argv, no_env);
+    pool->uid = geteuid();
+    pool->gid = getegid();
+    pool->drop_privileges = geteuid() == 0;
+    return pool;
+}
+
+/* Another identity where we may take one: uid and gid are numbers that nobody has. */
+static void
+pool_as(struct record_pool *pool, uint32_t uid, uint32_t gid)
+{
+    pool->uid = uid;
+    pool->gid = gid;
+}
+
+static char dump[16384];
+
+static void
+dump_wait(struct world *world, const char *path)
+{
+    (void)world;
+    WORLD_WAIT(access(path, F_OK) == 0);
+    file_read(path, dump, sizeof dump);
+}
+
+/* The rest of the line that starts with key, in a buffer that the next call uses again. */
+static const char *
+dumped(const char *key)
+{
+    static char line[512];
+    size_t length = strlen(key);
+    for (const char *at = dump; at != NULL; at = strchr(at, '\n')) {
+        at += *at == '\n';
+        if (strncmp(at, key, length) != 0)
+            continue;
+        snprintf(line, sizeof line, "%.*s", (int)strcspn(at + length, "\n"), at + length);
+        return line;
+    }
+    fail_msg("no line '%s...' in:\n%s", key, dump);
+    return "";
+}
+
+static bool
+is_dumped(const char *text)
+{
+    return strstr(dump, text) != NULL;
+}
+
+/* Ends a worker, and takes its EXITED and its place. */
+static void
+worker_end(struct world *world, struct worker_id worker)
+{
+    ask(world, (struct verb){.kind = VERB_SIGNAL,
+                             .worker = worker,
+                             .signo = SIGKILL,
+                             .argument = TARGET_GROUP});
+    struct report exited = told_of(world, VERB_EXITED);
+    assert_int_equal(exited.verb.code, CLD_KILLED);
+    assert_int_equal(exited.verb.status, SIGKILL);
+    ask(world, (struct verb){.kind = VERB_RELEASE, .worker = worker});
+}
+
+static unsigned
+count_entries(const char *path)
+{
+    unsigned count = 0;
+    DIR *directory = opendir(path);
+    struct dirent *entry;
+    while (directory != NULL && (entry = readdir(directory)) != NULL)
+        count += entry->d_name[0] != '.';
+    if (directory != NULL)
+        closedir(directory);
+    return count;
+}
+
+static unsigned
+keeper_fds(const struct world *world)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd", world->keeper);
+    return count_entries(path);
+}
+
+static unsigned
+notify_sockets(const struct world *world)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/w", world->runtime);
+    return count_entries(path);
+}
+
+static void
+needs_root(void)
+{
+    if (geteuid() != 0)
+        skip();
+}
+
+/* --- claims ---------------------------------------------------------------------------------- */
+
+static void
+a_worker_finds_its_sockets_and_its_environment(void **state)
+{
+    struct world *world = *state;
+    char path[128];
+    snprintf(path, sizeof path, "%s/dump", world->directory);
+    const char *const argv[] = {world->program, "dump", path, NULL};
+    const char *const env[] = {"PATH=/usr/bin:/bin", "COLOUR=blue", NULL};
+    struct record_pool *pool = blob_pool(&world->blob, "shop", argv, env);
+    pool->uid = geteuid();
+    pool->gid = getegid();
+    pool->drop_privileges = geteuid() == 0;
+    pool->umask = 027;
+    pool->directory = blob_text(&world->blob, "/tmp");
+    char unix_path[120];
+    snprintf(unix_path, sizeof unix_path, "%s/shop.sock", world->directory);
+    blob_inet(&world->blob, "web", 0);
+    blob_unix(&world->blob, "admin", unix_path, 0640)->uid = geteuid();
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = 333;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    signal(SIGUSR2, SIG_IGN);
+    setenv("NOTIFY_SOCKET", "/somebody/elses", 1);
+    world_start(world);
+    unsetenv("NOTIFY_SOCKET");
+    signal(SIGUSR2, SIG_DFL);
+    bind_all(world);
+    struct worker_id worker = worker_of(0, 3, 7);
+    struct report spawned = spawn(world, worker);
+    dump_wait(world, path);
+
+    assert_string_equal(dumped("fd 0 "), "/dev/null flags 0 mode 2");
+    assert_non_null(strstr(dumped("fd 1 pipe:"), " flags 0 mode 2"));
+    assert_non_null(strstr(dumped("fd 2 pipe:"), " flags 0 mode 2"));
+    assert_non_null(strstr(dumped("fd 3 socket:"), " flags 0 mode 2050"));
+    assert_non_null(strstr(dumped("fd 4 socket:"), " flags 0 mode 2050"));
+    assert_false(is_dumped("fd 5 "));
+    assert_false(is_dumped("fd 100 "));
+
+    char expected[64];
+    snprintf(expected, sizeof expected, "%d", spawned.verb.pid);
+    assert_string_equal(dumped("env LISTEN_PID="), expected);
+    assert_string_equal(dumped("env LISTEN_FDS="), "2");
+    assert_string_equal(dumped("env LISTEN_FDNAMES="), "web:admin");
+    assert_string_equal(dumped("env POOLD_POOL="), "shop");
+    assert_string_equal(dumped("env POOLD_WORKER="), "3.7");
+    assert_string_equal(dumped("env POOLD_PROTOCOL="), "1");
+    assert_string_equal(dumped("env COLOUR="), "blue");
+    assert_string_equal(dumped("env PATH="), "/usr/bin:/bin");
+    assert_memory_equal(dumped("env NOTIFY_SOCKET="), world->runtime, strlen(world->runtime));
+    assert_false(is_dumped("/somebody/elses"));
+    unsigned variables = 0;
+    for (const char *at = dump; (at = strstr(at, "\nenv ")) != NULL; at++)
+        variables++;
+    assert_int_equal(variables, 9);
+
+    assert_string_equal(dumped("cwd "), "/tmp");
+    assert_string_equal(dumped("umask "), "27");
+    assert_string_equal(dumped("nofile "), "333");
+    assert_string_equal(dumped("oom "), "0");
+    snprintf(expected, sizeof expected, "%d sid %d pgid %d ppid %d", spawned.verb.pid,
+             spawned.verb.pid, spawned.verb.pid, world->keeper);
+    assert_string_equal(dumped("pid "), expected);
+    assert_false(is_dumped("handled "));
+    assert_false(is_dumped("blocked "));
+    assert_string_equal(dumped("NoNewPrivs:\t"), "1");
+    report_close(&spawned);
+    worker_end(world, worker);
+    assert_int_equal(world_leave(world, 0), 0);
+}
+
+static void
+a_worker_has_its_users_rights_and_no_others(void **state)
+{
+    struct world *world = *state;
+    needs_root();
+    char path[128], directory[100];
+    snprintf(directory, sizeof directory, "%s/out", world->directory);
+    assert_int_equal(mkdir(directory, 0777), 0);
+    assert_int_equal(chmod(directory, 0777), 0);
+    snprintf(path, sizeof path, "%s/dump", directory);
+    struct record_pool *pool = pool_of(world, "shop", "dump", path);
+    const uint32_t groups[] = {5005, 4004, 6006};
+    pool_as(pool, 12345, 23456);
+    blob_groups(&world->blob, pool, groups, ARRAY_LEN(groups));
+    world_start(world);
+    struct report spawned = spawn(world, worker_of(0, 0, 1));
+    dump_wait(world, path);
+    assert_string_equal(dumped("Uid:\t"), "12345\t12345\t12345\t12345");
+    assert_string_equal(dumped("Gid:\t"), "23456\t23456\t23456\t23456");
+    assert_string_equal(dumped("Groups:\t"), "4004 5005 6006 ");
+    static const char *const sets[] = {"CapInh:\t", "CapPrm:\t", "CapEff:\t", "CapBnd:\t",
+                                       "CapAmb:\t"};
+    for (size_t i = 0; i < ARRAY_LEN(sets); i++)
+        assert_string_equal(dumped(sets[i]), "0000000000000000");
+    assert_string_equal(dumped("NoNewPrivs:\t"), "1");
+    /* Its notify socket is its user's alone. */
+    struct stat status;
+    assert_int_equal(lstat(dumped("env NOTIFY_SOCKET="), &status), 0);
+    assert_int_equal(status.st_uid, 12345);
+    assert_int_equal(status.st_gid, 23456);
+    assert_int_equal(status.st_mode & 07777, 0600);
+    report_close(&spawned);
+    worker_end(world, worker_of(0, 0, 1));
+    assert_int_equal(world_leave(world, 0), 0);
+}
+
+static void
+root_written_out_is_a_root_without_capabilities(void **state)
+{
+    struct world *world = *state;
+    needs_root();
+    char path[128];
+    snprintf(path, sizeof path, "%s/dump", world->directory);
+    pool_of(world, "shop", "dump", path)->no_new_privs = 0;
+    world_start(world);
+    struct report spawned = spawn(world, worker_of(0, 0, 1));
+    dump_wait(world, path);
+    assert_string_equal(dumped("Uid:\t"), "0\t0\t0\t0");
+    assert_string_equal(dumped("CapPrm:\t"), "0000000000000000");
+    assert_string_equal(dumped("CapEff:\t"), "0000000000000000");
+    assert_string_equal(dumped("CapBnd:\t"), "0000000000000000");
+    assert_string_equal(dumped("NoNewPrivs:\t"), "0");
+    report_close(&spawned);
+    worker_end(world, worker_of(0, 0, 1));
+    assert_int_equal(world_leave(world, 0), 0);
+}
+
+static void
+a_failed_exec_is_told_with_step_and_errno(void **state)
+{
+    struct world *world = *state;
+    const char *const argv[] = {"/nonexistent/program", NULL};
+    struct record_pool *pool = blob_pool(&world->blob, "shop", argv, no_env);
+    pool->uid = geteuid();
+    pool->gid = getegid();
+    pool->drop_privileges = geteuid() == 0;
+    world_start(world);
+    ask(world, (struct verb){.kind = VERB_SPAWN, .worker = worker_of(0, 0, 1)});
+    struct report spawned = told_of(world, VERB_SPAWNED);
+    report_close(&spawned);
+    struct verb failed = told_of(world, VERB_EXEC_FAILED).verb;
+    assert_int_equal(failed.step, STEP_EXEC);
+    assert_int_equal(failed.error, ENOENT);
+    struct verb exited = told_of(world, VERB_EXITED).verb;
+    assert_int_equal(exited.code, CLD_EXITED);
+    assert_int_equal(exited.status, 127);
+    ask(world, (struct verb){.kind = VERB_RELEASE, .worker = worker_of(0, 0, 1)});
+    assert_int_equal(world_leave(world, 0), 0);
+}
+
+static void
+a_directory_that_the_worker_may_not_enter_is_told(void **state)
+{
+    struct world *world = *state;
+    needs_root();
+    char locked[100];
+    snprintf(locked, sizeof locked, "%s/locked", world->directory);
+    assert_int_equal(mkdir(locked, 0700), 0);
+    struct record_pool *pool = pool_of(world, "shop", "wait", NULL);
+    pool_as(pool, 12345, 12345);
+    pool->directory = blob_text(&world->blob, locked);
+    world_start(world);
+    ask(world, (struct verb){.kind = VERB_SPAWN, .worker = worker_of(0, 0, 1)});
+    struct report spawned = told_of(world, VERB_SPAWNED);
+    report_close(&spawned);
+    struct verb failed = told_of(world, VERB_EXEC_FAILED).verb;
+    assert_int_equal(failed.step, STEP_DIRECTORY);
+    assert_int_equal(failed.error, EACCES);
+    told_of(world, VERB_EXITED);
+    assert_int_equal(world_leave(world, 0), 0);
+}
+
+static void
+a_second_spawn_is_answered_with_the_first_ones_result(void **state)
+{
+    struct world *world = *state;
+    pool_of(world, "shop", "wait", NULL);
+    world_start(world);
+    struct report first = spawn(world, worker_of(0, 0, 1));
+    uint64_t request = ask(world, (struct verb){.kind = VERB_SPAWN, .worker = worker_of(0, 0, 1)});
+    struct report second = told_of(world, VERB_SPAWNED);
+    assert_int_equal(second.verb.request, request);
+    assert_int_equal(second.verb.pid, first.verb.pid);
+    assert_int_equal(second.fd_count, 2);
+    told_of(world, VERB_EXECUTED);
+    struct stat one, other;
+    fstat(first.fds[1], &one);
+    fstat(second.fds[1], &other);
+    assert_int_equal(one.st_ino, other.st_ino);
+    report_close(&first);
+    report_close(&second);
+    worker_end(world, worker_of(0, 0, 1));
+    /* Released: the same name is free again, and means a new process. */
+    struct report third = spawn(world, worker_of(0, 0, 1));
+    assert_int_not_equal(third.verb.pid, first.verb.pid);
+    report_close(&third);
+    worker_end(world, worker_of(0, 0, 1));
+    assert_int_equal(world_leave(world, 0), 0);
+}
+
+static void
+what_a_worker_says_arrives_and_its_exit_is_exact(void **state)
+{
+    struct world *world = *state;
+    pool_of(world, "speaker", "say", NULL);
+    pool_of(world, "failing", "exit", "3");
+    world_start(world);
+    char line[64] = "";
+    struct report spawned = spawn(world, worker_of(0, 0, 1));
+    struct verb exited = told_of(world, VERB_EXITED).verb;
+    assert_int_equal(exited.code, CLD_EXITED);
+    assert_int_equal(exited.status, 0);
+    assert_int_equal(read(spawned.fds[1], line, sizeof line - 1), 21);
+    assert_string_equal(line, "a word from a worker\n");
+    report_close(&spawned);
+    spawned = spawn(world, worker_of(1, 0, 1));
+    exited = told_of(world, VERB_EXITED).verb;
+    assert_int_equal(exited.code, CLD_EXITED);
+    assert_int_equal(exited.status, 3);
+    report_close(&spawned);
+    assert_int_equal(world_leave(world, 0), 0);
+}
+
+static void
+what_is_left_of_a_dead_workers_group_is_killed(void **state)
+{
+    struct world *world = *state;
+    char path[128], text[32];
+    snprintf(path, sizeof path, "%s/member", world->directory);
+    pool_of(world, "shop", "family", path);
+    world_start(world);
+    struct report spawned = spawn(world, worker_of(0, 0, 1));
+    WORLD_WAIT((file_read(path, text, sizeof text), strchr(text, '\n') != NULL));
+    pid_t member = (pid_t)strtol(text, NULL, 10);
+    assert_int_equal(kill(member, 0), 0);
+    kill(spawned.verb.pid, SIGKILL);
+    struct verb exited = told_of(world, VERB_EXITED).verb;
+    assert_int_equal(exited.code, CLD_KILLED);
+    assert_int_equal(exited.status, SIGKILL);
+    WORLD_WAIT(kill(member, 0) != 0);
+    /* The member came to poold as subreaper, and is told as what it is: nobody's worker. */
+    struct verb stray = told_of(world, VERB_STRAY).verb;
+    assert_int_equal(stray.pid, member);
+    report_close(&spawned);
+    ask(world, (struct verb){.kind = VERB_RELEASE, .worker = worker_of(0, 0, 1)});
+    assert_int_equal(world_leave(world, 0), 0);
+}
+
+static void
+a_stray_is_reaped_and_told_once(void **state)
+{
+    struct world *world = *state;
+    pool_of(world, "shop", "stray", NULL);
+    world_start(world);
+    struct report spawned = spawn(world, worker_of(0, 0, 1));
+    report_close(&spawned);
+    /* It says its name before it waits for the worker's end: then it has come to poold. */
+    ask(world, (struct verb){.kind = VERB_SIGNAL, .worker = worker_of(0, 0, 1), .signo = SIGKILL});
+    told_of(world, VERB_EXITED);
+    ask(world, (struct verb){.kind = VERB_RELEASE, .worker = worker_of(0, 0, 1)});
+    struct verb stray = told_of(world, VERB_STRAY).verb;
+    assert_string_equal(stray.u.name, "a-stray");
+    WORLD_WAIT(kill(stray.pid, 0) != 0 && errno == ESRCH);
+    assert_true(told_nothing(world, 100));
+    assert_int_equal(world_leave(world, 0), 0);
+}
+
+static void
+the_ready_command_has_the_workers_name_but_no_sockets(void **state)
+{
+    struct world *world = *state;
+    char path[128];
+    snprintf(path, sizeof path, "%s/dump", world->directory);
+    struct record_pool *pool = pool_of(world, "shop", "wait", NULL);
+    const char *const ready[] = {world->program, "dump", path, NULL};
+    pool->ready = blob_strings(&world->blob, ready);
+    pool->settings.ready = READY_COMMAND;
+    blob_inet(&world->blob, "web", 0);
+    world_start(world);
+    bind_all(world);
+    struct report spawned = spawn(world, worker_of(0, 0, 1));
+    uint64_t request = ask(world, (struct verb){.kind = VERB_SPAWN,
+                                                .worker = worker_of(0, 0, 1),
+                                                .spawn = SPAWN_COMMAND});
+    struct report command = told_of(world, VERB_SPAWNED);
+    assert_int_equal(command.verb.request, request);
+    assert_int_equal(command.verb.spawn, SPAWN_COMMAND);
+    assert_int_equal(command.fd_count, 0);
+    told_of(world, VERB_EXECUTED);
+    dump_wait(world, path);
+    assert_string_equal(dumped("env POOLD_WORKER="), "0.1");
+    assert_false(is_dumped("NOTIFY_SOCKET"));
+    assert_false(is_dumped("LISTEN_FDS"));
+    assert_string_equal(dumped("fd 1 "), "/dev/null flags 0 mode 2");
+    assert_false(is_dumped("fd 3 "));
+    kill(command.verb.pid, SIGKILL);
+    struct verb exited = told_of(world, VERB_EXITED).verb;
+    assert_int_equal(exited.spawn, SPAWN_COMMAND);
+    ask(world, (struct verb){
+                   .kind = VERB_RELEASE, .worker = worker_of(0, 0, 1), .spawn = SPAWN_COMMAND});
+    report_close(&spawned);
+    worker_end(world, worker_of(0, 0, 1));
+    assert_int_equal(world_leave(world, 0), 0);
+}
+
+static void
+many_workers_at_once_leave_nothing_behind(void **state)
+{
+    enum { WORKERS = 200 };
+    struct world *world = *state;
+    static bool executed[WORKERS], exited[WORKERS];
+    memset(executed, 0, sizeof executed);
+    memset(exited, 0, sizeof exited);
+    pool_of(world, "shop", "wait", NULL)->settings.workers_max = WORKERS;
+    world_start(world);
+    struct report one = spawn(world, worker_of(0, 0, 1));
+    report_close(&one);
+    worker_end(world, worker_of(0, 0, 1));
+    WORLD_WAIT(notify_sockets(world) == 0);
+    unsigned before = 0;
+    /* Parked children come back a moment after use: the number of descriptors has settled. */
+    WORLD_WAIT(keeper_fds(world) == before || (before = keeper_fds(world), poll(NULL, 0, 50), 0));
+
+    for (uint32_t slot = 0; slot < WORKERS; slot++)
+        ask(world, (struct verb){.kind = VERB_SPAWN, .worker = worker_of(0, slot, 2)});
+    for (uint32_t left = WORKERS; left > 0;) {
+        struct report report = told(world);
+        uint32_t slot = report.verb.worker.slot;
+        if (report.verb.kind == VERB_SPAWNED) {
+            assert_false(executed[slot]);
+        } else {
+            assert_int_equal(report.verb.kind, VERB_EXECUTED);
+            executed[slot] = true;
+            left--;
+        }
+        report_close(&report);
+    }
+    assert_int_equal(notify_sockets(world), WORKERS);
+    for (uint32_t slot = 0; slot < WORKERS; slot++)
+        ask(world, (struct verb){.kind = VERB_SIGNAL,
+                                 .worker = worker_of(0, slot, 2),
+                                 .signo = SIGTERM});
+    for (uint32_t left = WORKERS; left > 0; left--) {
+        struct verb verb = told_of(world, VERB_EXITED).verb;
+        assert_int_equal(verb.code, CLD_KILLED);
+        assert_int_equal(verb.status, SIGTERM);
+        assert_false(exited[verb.worker.slot]);
+        exited[verb.worker.slot] = true;
+        ask(world, (struct verb){.kind = VERB_RELEASE, .worker = verb.worker});
+    }
+    WORLD_WAIT(notify_sockets(world) == 0);
+    WORLD_WAIT(keeper_fds(world) == before);
+    char children[64], text[256];
+    snprintf(children, sizeof children, "/proc/%d/task/%d/children", world->keeper, world->keeper);
+    /* Launcher, engine and the parked children; no zombie among them. */
+    file_read(children, text, sizeof text);
+    for (char *at = text, *end; strtol(at, &end, 10) > 0 && at != end; at = end) {
+        char path[64], stat[256];
+        snprintf(path, sizeof path, "/proc/%ld/stat", strtol(at, NULL, 10));
+        file_read(path, stat, sizeof stat);
+        assert_null(strstr(stat, ") Z "));
+    }
+    assert_int_equal(world_leave(world, 0), 0);
+}
+
+static int
+setup_direct(void **state)
+{
+    int result = world_create(state);
+    if (result == 0)
+        ((struct world *)*state)->option = "--no-launcher";
+    return result;
+}
+
+static int
+setup_without_pidfd(void **state)
+{
+    setenv("POOLD_NO_PIDFD", "1", 1);
+    return world_create(state);
+}
+
+static int
+teardown_without_pidfd(void **state)
+{
+    unsetenv("POOLD_NO_PIDFD");
+    return world_destroy(state);
+}
+
+int
+main(int argc, char **argv)
+{
+    int status = fake_main(argc, argv);
+    if (status < 0)
+        status = worker_main(argc, argv);
+    if (status >= 0)
+        return status;
+#define CLAIM(f)         cmocka_unit_test_setup_teardown(f, world_create, world_destroy)
+#define CLAIM_DIRECT(f)  {#f " (direct)", f, setup_direct, world_destroy, NULL}
+#define CLAIM_NO_PIDFD(f) {#f " (no pidfd)", f, setup_without_pidfd, teardown_without_pidfd, NULL}
+    const struct CMUnitTest tests[] = {
+        CLAIM(a_worker_finds_its_sockets_and_its_environment),
+        CLAIM_DIRECT(a_worker_finds_its_sockets_and_its_environment),
+        CLAIM(a_worker_has_its_users_rights_and_no_others),
+        CLAIM_DIRECT(a_worker_has_its_users_rights_and_no_others),
+        CLAIM(root_written_out_is_a_root_without_capabilities),
+        CLAIM(a_failed_exec_is_told_with_step_and_errno),
+        CLAIM_DIRECT(a_failed_exec_is_told_with_step_and_errno),
+        CLAIM_NO_PIDFD(a_failed_exec_is_told_with_step_and_errno),
+        CLAIM(a_directory_that_the_worker_may_not_enter_is_told),
+        CLAIM(a_second_spawn_is_answered_with_the_first_ones_result),
+        CLAIM(what_a_worker_says_arrives_and_its_exit_is_exact),
+        CLAIM_DIRECT(what_a_worker_says_arrives_and_its_exit_is_exact),
+        CLAIM_NO_PIDFD(what_a_worker_says_arrives_and_its_exit_is_exact),
+        CLAIM(what_is_left_of_a_dead_workers_group_is_killed),
+        CLAIM_NO_PIDFD(what_is_left_of_a_dead_workers_group_is_killed),
+        CLAIM(a_stray_is_reaped_and_told_once),
+        CLAIM(the_ready_command_has_the_workers_name_but_no_sockets),
+        CLAIM(many_workers_at_once_leave_nothing_behind),
+        CLAIM_DIRECT(many_workers_at_once_leave_nothing_behind),
+        CLAIM_NO_PIDFD(many_workers_at_once_leave_nothing_behind),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+}
