@@ -244,7 +244,7 @@ static size_t
 fill(struct caller *caller)
 {
     size_t asked = 0;
-    for (int refused = 0; refused < 2;) {
+    for (int refused = 0; refused < 20;) {
         bool sent = send(caller->fd, STATUS "\n", strlen(STATUS) + 1, MSG_NOSIGNAL) > 0;
         asked += sent;
         refused = sent ? 0 : refused + 1;
