@@ -1,0 +1,235 @@
+/* test_load_keys.c - claims about the table of keys, and about what is made of it. */
+#include "test/unit/load_helper.h"
+
+#include <ctype.h>
+#include <pwd.h>
+
+#include "common/json.h"
+#include "common/units.h"
+#include "supervisor/load/keys.h"
+
+/* The file, with a NUL behind it; these tests run at the top of the tree. */
+static char *
+read_text(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        fail_msg("%s: %s", path, strerror(errno));
+    char *text = calloc(1, 1 << 17);
+    assert_non_null(text);
+    size_t len = fread(text, 1, (1 << 17) - 1, file);
+    assert_true(len > 0 && len < (1 << 17) - 1);
+    fclose(file);
+    return text;
+}
+
+/* {"pools": {"p": {..., "health": {"ping": VALUE}}}} for the key health.ping. */
+static struct compiled
+compile_with(const char *path, const char *value)
+{
+    char text[1024];
+    const char *dot = strchr(path, '.');
+    if (strcmp(path, "command") == 0)
+        snprintf(text, sizeof text, "{\"pools\": {\"p\": {\"command\": %s, %s}}}", value,
+                 identity());
+    else if (dot == NULL)
+        snprintf(text, sizeof text, "{\"pools\": {\"p\": {\"command\": [\"/x\"], %s, \"%s\": %s}}}",
+                 identity(), path, value);
+    else
+        snprintf(text, sizeof text,
+                 "{\"pools\": {\"p\": {\"command\": [\"/x\"], %s, \"%.*s\": {\"%s\": %s}}}}",
+                 identity(), (int)(dot - path), path, dot + 1, value);
+    return compile(text);
+}
+
+static void
+every_default_is_a_value_that_the_file_may_hold(void **state)
+{
+    (void)state;
+    struct compiled without = compile_pool("");
+    for (size_t i = 0; i < config_key_count; i++) {
+        if (!key_has_preset(&config_keys[i]))
+            continue;
+        struct compiled with = compile_with(config_keys[i].path, config_keys[i].preset);
+        assert_string_equal(with.errors, "");
+        assert_memory_equal(&with.record.pools[0].settings, &without.record.pools[0].settings,
+                            sizeof(struct pool_settings));
+        assert_int_equal(with.record.pools[0].stop_signal, without.record.pools[0].stop_signal);
+        assert_int_equal(with.record.pools[0].handoff, without.record.pools[0].handoff);
+        compiled_fini(&with);
+    }
+    compiled_fini(&without);
+}
+
+/* Whether the number, written as the key's type writes it, is taken. */
+static bool
+is_taken(const struct config_key *key, uint64_t number)
+{
+    char value[64], buf[UNIT_TEXT_MAX];
+    if (key->type == VALUE_INTEGER)
+        snprintf(value, sizeof value, "%llu", (unsigned long long)number);
+    else
+        snprintf(value, sizeof value, "\"%s\"", duration_format(number, buf));
+    struct compiled compiled = compile_with(key->path, value);
+    bool taken = strstr(compiled.errors, ", but a") == NULL; /* "..., but an integer is needed" */
+    compiled_fini(&compiled);
+    return taken;
+}
+
+static void
+every_range_ends_where_the_table_says(void **state)
+{
+    (void)state;
+    unsigned ranges = 0;
+    for (size_t i = 0; i < config_key_count; i++) {
+        const struct config_key *key = &config_keys[i];
+        if (key->type != VALUE_INTEGER && key->type != VALUE_DURATION)
+            continue;
+        assert_true(key->least >= 1 && key->least < key->most);
+        assert_true(is_taken(key, key->least));
+        assert_true(is_taken(key, key->most));
+        assert_false(is_taken(key, key->least - 1));
+        assert_false(is_taken(key, key->most + 1));
+        ranges++;
+    }
+    assert_int_equal(ranges, 8);
+}
+
+static void
+no_key_comes_twice_or_is_another_ones_group(void **state)
+{
+    (void)state;
+    assert_true(config_key_count <= 64); /* the bits of draft.wrong */
+    for (size_t i = 0; i < config_key_count; i++) {
+        assert_ptr_equal(key_find(config_keys[i].path), &config_keys[i]);
+        assert_false(key_is_group(config_keys[i].path));
+    }
+    assert_true(key_is_group("health"));
+    assert_false(key_is_group("heal"));
+    assert_false(key_is_group(""));
+    assert_null(key_find("health"));
+}
+
+/* Calls line for each line of --keys, cut at its tabs. */
+static void
+each_key_line(void (*line)(char *columns[6], void *arg), void *arg)
+{
+    char *out = NULL;
+    size_t size, lines = 0;
+    FILE *stream = open_memstream(&out, &size);
+    assert_int_equal(load_keys(stream), 0);
+    fclose(stream);
+    char *rest = out, *text;
+    while ((text = strsep(&rest, "\n")) != NULL && text[0] != '\0') {
+        char *columns[6];
+        for (int i = 0; i < 6; i++)
+            assert_non_null(columns[i] = strsep(&text, "\t"));
+        assert_null(text);
+        line(columns, arg);
+        lines++;
+    }
+    assert_int_equal(lines, config_key_count);
+    free(out);
+}
+
+static void
+check_columns(char *columns[6], void *arg)
+{
+    (void)arg;
+    assert_non_null(key_find(columns[0]));
+    for (int i = 0; i < 6; i++)
+        assert_true(columns[i][0] != '\0');
+}
+
+static void
+keys_prints_six_columns_a_key(void **state)
+{
+    (void)state;
+    each_key_line(check_columns, NULL);
+}
+
+/* Appends text as mdoc writes it. */
+static void
+append_mdoc(char *out, size_t cap, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        size_t len = strlen(out);
+        snprintf(out + len, cap - len, *text == '"' ? "\\(dq" : "%c", *text);
+    }
+}
+
+static void
+check_page(char *columns[6], void *arg)
+{
+    const char *page = arg;
+    char want[1024];
+    bool has_default =
+        strcmp(columns[3], CONFIG_REQUIRED) != 0 && strcmp(columns[3], CONFIG_NONE) != 0;
+    bool has_unit = strcmp(columns[2], "-") != 0 && strcmp(columns[2], "time") != 0;
+    snprintf(want, sizeof want, ".It Sy %s %s%s%s; %s", columns[0], columns[1], has_unit ? " " : "",
+             has_unit ? columns[2] : "",
+             has_default                                ? "default "
+             : strcmp(columns[3], CONFIG_REQUIRED) == 0 ? "required"
+                                                        : "no default");
+    append_mdoc(want, sizeof want, has_default ? columns[3] : "");
+    append_mdoc(want, sizeof want, "; ");
+    append_mdoc(want, sizeof want, columns[4]);
+    append_mdoc(want, sizeof want, ". .br ");
+    columns[5][0] = (char)toupper((unsigned char)columns[5][0]);
+    append_mdoc(want, sizeof want, columns[5]);
+    if (strstr(page, want) == NULL)
+        fail_msg("man/poold.json.5 does not say: %s", want);
+}
+
+static void
+the_manual_says_of_every_key_what_the_table_says_and_knows_no_other(void **state)
+{
+    (void)state;
+    char *page = read_text("man/poold.json.5");
+    for (char *c = page; *c != '\0'; c++)
+        *c = *c == '\n' ? ' ' : *c;
+    each_key_line(check_page, page);
+    size_t items = 0;
+    for (const char *at = page; (at = strstr(at, " .It Sy ")) != NULL; at++)
+        items++;
+    assert_int_equal(items, config_key_count);
+    free(page);
+}
+
+static void
+the_example_is_valid(void **state)
+{
+    (void)state;
+    if (geteuid() != 0 || getpwnam("www-data") == NULL)
+        skip(); /* it names that user */
+    char *text = read_text("etc/poold.json");
+    struct compiled compiled = compile(text);
+    assert_string_equal(compiled.errors, "");
+    assert_true(compiled.record.header->pools >= 2);
+    compiled_fini(&compiled);
+    free(text);
+
+    text = read_text("man/poold.json.5");
+    char *start = strstr(text, "indent\n{\n"), *end = strstr(start, "\n}\n");
+    assert_non_null(start);
+    assert_non_null(end);
+    start = strchr(start, '{');
+    compiled = compile_bytes(start, (size_t)(end + 2 - start));
+    assert_string_equal(compiled.errors, "");
+    compiled_fini(&compiled);
+    free(text);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_default_is_a_value_that_the_file_may_hold),
+        cmocka_unit_test(every_range_ends_where_the_table_says),
+        cmocka_unit_test(no_key_comes_twice_or_is_another_ones_group),
+        cmocka_unit_test(keys_prints_six_columns_a_key),
+        cmocka_unit_test(the_manual_says_of_every_key_what_the_table_says_and_knows_no_other),
+        cmocka_unit_test(the_example_is_valid),
+    };
+    return cmocka_run_group_tests_name("load_keys", tests, NULL, NULL) != 0;
+}
