@@ -1,0 +1,194 @@
+/* test_io.c - the loop: order of what fired, time after input, closing inside a callback. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "supervisor/engine/io.h"
+
+/* What happened, a letter each. */
+struct world {
+    struct io *io;
+    struct io_watch *watch[4];
+    int fd[4];
+    char log[64];
+    unsigned turns, turns_max;
+    int close_other; /* index of the watch that the first callback closes, -1: none */
+};
+
+static struct world *the_world;
+
+static void
+note(struct world *world, char letter)
+{
+    size_t len = strlen(world->log);
+    if (len + 1 < sizeof world->log)
+        world->log[len] = letter;
+}
+
+static void
+take(struct world *world, int i)
+{
+    uint64_t value;
+    (void)!read(world->fd[i], &value, sizeof value);
+    note(world, (char)('a' + i));
+    if (world->close_other >= 0) {
+        io_watch_close(&world->watch[world->close_other]);
+        world->close_other = -1;
+    }
+}
+
+static void
+on_fd(void *ctx, unsigned events)
+{
+    (void)events;
+    take(the_world, (int)(intptr_t)ctx);
+}
+
+static void
+on_turn(void *ctx)
+{
+    struct world *world = ctx;
+    note(world, '.');
+    if (++world->turns == world->turns_max)
+        io_stop(world->io);
+}
+
+static void
+world_open(struct world *world, unsigned turns_max)
+{
+    memset(world, 0, sizeof *world);
+    world->turns_max = turns_max;
+    world->close_other = -1;
+    the_world = world;
+    assert_int_equal(io_create(&world->io, on_turn, world, NULL), 0);
+}
+
+static void
+world_watch(struct world *world, int i, enum io_order order)
+{
+    world->fd[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    assert_true(world->fd[i] >= 0);
+    assert_int_equal(io_watch_open(world->io, &world->watch[i], world->fd[i], order, IO_READ, on_fd,
+                                   (void *)(intptr_t)i),
+                     0);
+}
+
+static void
+world_raise(struct world *world, int i)
+{
+    uint64_t one = 1;
+    assert_int_equal(write(world->fd[i], &one, sizeof one), sizeof one);
+}
+
+static void
+world_close(struct world *world)
+{
+    for (int i = 0; i < 4; i++) {
+        if (world->watch[i] != NULL)
+            io_watch_close(&world->watch[i]);
+        if (world->fd[i] > 0)
+            close(world->fd[i]);
+    }
+    io_destroy(&world->io);
+}
+
+static void
+the_keeper_is_heard_before_workers_before_commands_and_the_turn_comes_last(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    world_watch(&world, 0, IO_CONTROL);
+    world_watch(&world, 1, IO_WORKERS);
+    world_watch(&world, 2, IO_KEEPER);
+    for (int i = 0; i < 3; i++)
+        world_raise(&world, i);
+    io_run(world.io);
+    assert_string_equal(world.log, "cba.");
+    world_close(&world);
+}
+
+static void
+what_a_callback_closes_is_not_called_any_more(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    world_watch(&world, 0, IO_KEEPER);
+    world_watch(&world, 1, IO_WORKERS);
+    world.close_other = 1;
+    world_raise(&world, 0);
+    world_raise(&world, 1);
+    io_run(world.io);
+    assert_string_equal(world.log, "a.");
+    world_close(&world);
+}
+
+static void
+input_that_waits_is_seen_in_the_turn_that_a_past_deadline_begins(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    world_watch(&world, 0, IO_WORKERS);
+    io_wake_at(world.io, io_now() + 1);
+    /* The process stalls past the deadline while an answer arrives. */
+    struct timespec stall = {.tv_nsec = 20 * 1000000};
+    nanosleep(&stall, NULL);
+    world_raise(&world, 0);
+    io_run(world.io);
+    assert_string_equal(world.log, "a.");
+    world_close(&world);
+}
+
+static void
+a_deadline_is_never_early(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    msec deadline = io_now() + 30;
+    io_wake_at(world.io, deadline);
+    io_run(world.io);
+    assert_true(io_now() >= deadline - 1); /* both clocks are cut to whole milliseconds */
+    world_close(&world);
+}
+
+static void
+a_paused_watch_is_silent_until_it_is_wanted_again(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    world_watch(&world, 0, IO_WORKERS);
+    world_watch(&world, 1, IO_CONTROL);
+    io_watch_want(world.watch[0], 0);
+    world_raise(&world, 0);
+    world_raise(&world, 1);
+    io_run(world.io);
+    assert_string_equal(world.log, "b.");
+    io_watch_want(world.watch[0], IO_READ);
+    world.turns_max = 2;
+    io_run(world.io);
+    assert_string_equal(world.log, "b.a.");
+    world_close(&world);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_keeper_is_heard_before_workers_before_commands_and_the_turn_comes_last),
+        cmocka_unit_test(what_a_callback_closes_is_not_called_any_more),
+        cmocka_unit_test(input_that_waits_is_seen_in_the_turn_that_a_past_deadline_begins),
+        cmocka_unit_test(a_deadline_is_never_early),
+        cmocka_unit_test(a_paused_watch_is_silent_until_it_is_wanted_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
+}
