@@ -103,11 +103,18 @@ client_flush_events(struct client *client)
     client_flush(client);
 }
 
+/* What poll says of events now; hang-ups and errors always. */
+static short
+client_poll(const struct client *client, short events)
+{
+    struct pollfd pollfd = {.fd = client->fd, .events = events};
+    return poll(&pollfd, 1, 0) > 0 ? pollfd.revents : 0;
+}
+
 static bool
 client_is_there(const struct client *client)
 {
-    struct pollfd pollfd = {.fd = client->fd};
-    return poll(&pollfd, 1, 0) == 0 || !(pollfd.revents & (POLLHUP | POLLERR));
+    return !(client_poll(client, 0) & (POLLHUP | POLLERR));
 }
 
 /* Room for more input, at most a line of the longest kind and its end. */
@@ -228,10 +235,13 @@ client_settle(struct client *client)
         client_destroy(client);
         return;
     }
-    if (pending && client->read_until == MSEC_NEVER)
-        client->read_until = now + CONTROL_STUCK_MS;
-    if (!pending)
+    /* A socket of this kind takes bytes until it is full, but is writable only when a quarter full:
+     * work that waits for that counts as well as bytes that wait. */
+    bool write = pending || (working && !client->closing);
+    if (!write)
         client->read_until = MSEC_NEVER;
+    else if (client->read_until == MSEC_NEVER)
+        client->read_until = now + CONTROL_STUCK_MS;
     bool begun = client->in_seen > 0 && !client_has_lines(client) && client_may_run(client);
     if (!begun)
         client->request_until = MSEC_NEVER;
@@ -242,7 +252,6 @@ client_settle(struct client *client)
     control_due(client->control,
                 MIN(client->read_until, MIN(client->request_until, client->look_at)));
     bool read = !client->eof && client_may_run(client) && !client_has_lines(client);
-    bool write = pending || (working && !client->closing);
     io_watch_want(client->watch, (read ? IO_READ : 0u) | (write ? IO_WRITE : 0u));
 }
 
@@ -265,7 +274,10 @@ client_visit(struct client *client, bool readable)
 static void
 client_on_io(void *ctx, unsigned events)
 {
-    client_visit(ctx, (events & IO_READ) != 0);
+    struct client *client = ctx;
+    if (events & IO_WRITE)
+        client->read_until = MSEC_NEVER;
+    client_visit(client, (events & IO_READ) != 0);
 }
 
 void
@@ -280,7 +292,9 @@ client_tick(struct client *client, msec now)
     bool late_reader = client->read_until <= now, late_writer = client->request_until <= now;
     if (late_reader) {
         client_flush(client);
-        client->broken |= client->read_until <= now;
+        if (client->read_until <= now && !(client_poll(client, POLLOUT) & POLLOUT))
+            client->broken = true;
+        client->read_until = MSEC_NEVER;
     }
     if (late_writer) {
         client_read(client);
