@@ -60,8 +60,8 @@ struct action {
     uint32_t handle;        /* core_handle of worker, NONE where there is no worker record.
                                Stays this worker's until its RELEASE or its spawn-failed EVENT has
                                been applied: the shell may keep an array beside the core's. */
-    uint32_t other_handle;  /* the same of other: a worker that the same step releases keeps its
-                               handle until that RELEASE has been applied */
+    uint32_t other_handle;  /* the same of other, also when other has been released: its record is
+                               kept for the event that closes its recycle */
     uint32_t event;         /* EVENT: number in the catalogue, events.def */
     struct exit_status status;
     uint32_t step;

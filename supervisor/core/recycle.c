@@ -87,6 +87,7 @@ recycle_close(struct core *core, uint32_t original, msec gone_at)
     action->worker.generation = o->replaced_by;
     action->handle = core_handle(core, action->worker);
     action->other = o->id;
+    action->other_handle = original;
     action->cause = o->leave;
     action->killed = o->killed;
     action->start_ms = o->start_ms;
@@ -140,6 +141,7 @@ recycle_successor_failed(struct core *core, uint32_t worker)
     }
     struct action *action = tell_worker(core, TELL_RECYCLE_FAILED, worker);
     action->other = o->id;
+    action->other_handle = original;
     action->cause = cause;
     action->retry_ms = retry_ms;
     if (cause == CAUSE_UNHEALTHY)

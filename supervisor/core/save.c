@@ -60,6 +60,19 @@ record_kind(const struct core *core, uint32_t record, uint32_t *index)
     return RECORD_WORKER;
 }
 
+size_t
+core_record_size(const struct core *core, uint32_t record)
+{
+    static const size_t sizes[] = {
+        [RECORD_GLOBAL] = sizeof(struct global),
+        [RECORD_POOL] = sizeof(struct pool),
+        [RECORD_FAILURES] = sizeof(struct failures),
+        [RECORD_WORKER] = sizeof(struct worker),
+    };
+    uint32_t i;
+    return sizes[record_kind(core, record, &i)];
+}
+
 static size_t
 failures_size(uint32_t len)
 {

@@ -299,7 +299,7 @@ act(struct core *core, enum action_kind kind)
     struct action_list *out = core->out;
     assert(out != NULL && out->len < out->cap);
     struct action *action = &out->v[out->len++];
-    *action = (struct action){.kind = kind, .handle = NONE};
+    *action = (struct action){.kind = kind, .handle = NONE, .other_handle = NONE};
     return action;
 }
 

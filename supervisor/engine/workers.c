@@ -200,8 +200,9 @@ workers_detach(struct workers *workers, uint32_t handle)
     free(entry->line);
     free(entry->status);
     free(entry->last);
-    /* A paused handle stays in the list; its entry says that it is not paused any more. */
-    *entry = (struct entry){.notify_fd = -1, .output_fd = -1};
+    /* A paused handle stays in the list; its entry says that it is not paused any more. The pid is
+     * kept until the handle is somebody else's: the line that closes a recycle names it. */
+    *entry = (struct entry){.pid = entry->pid, .notify_fd = -1, .output_fd = -1};
 }
 
 /* --- counting by the second */
