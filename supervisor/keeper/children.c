@@ -325,9 +325,9 @@ static void
 child_arrived(struct keeper *k, pid_t pid, int link)
 {
     struct children *children = &k->children;
-    int pidfd = k->options.no_pidfd ? -1 : MAX(pid_open(pid), -1);
+    int pidfd = k->options.no_pidfd ? -1 : pid_open(pid);
     assert(children->parked_count < ARRAY_LEN(children->parked));
-    children->parked[children->parked_count++] = (struct child){pid, link, pidfd};
+    children->parked[children->parked_count++] = (struct child){pid, link, pidfd < 0 ? -1 : pidfd};
 }
 
 /* The machine's limit of processes or descriptors: the first who waits is told, nobody else stops. */

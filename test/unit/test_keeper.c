@@ -91,17 +91,17 @@ worker_with_family(const char *path)
 
 /* An orphan in its own session: it ends as poold's child. */
 static int
-worker_with_stray(void)
+worker_with_stray(const char *path)
 {
     int pair[2];
     if (pipe(pair) != 0)
         return 1;
     pid_t middle = fork();
     if (middle == 0) {
+        setsid();
+        prctl(PR_SET_NAME, "a-stray");
         if (fork() == 0) {
             char byte;
-            setsid();
-            prctl(PR_SET_NAME, "a-stray");
             close(pair[1]);
             (void)!read(pair[0], &byte, 1); /* until the worker is gone */
             _exit(0);
@@ -109,6 +109,9 @@ worker_with_stray(void)
         _exit(0);
     }
     waitpid(middle, NULL, 0);
+    int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600); /* the stray is poold's child now */
+    if (fd < 0)
+        return 1;
     for (;;)
         pause();
 }
@@ -123,7 +126,7 @@ worker_main(int argc, char **argv)
     if (strcmp(argv[1], "family") == 0)
         return worker_with_family(argv[2]);
     if (strcmp(argv[1], "stray") == 0)
-        return worker_with_stray();
+        return worker_with_stray(argv[2]);
     if (strcmp(argv[1], "exit") == 0)
         return (int)strtol(argv[2], NULL, 10);
     if (strcmp(argv[1], "say") == 0) {
@@ -499,11 +502,13 @@ static void
 a_stray_is_reaped_and_told_once(void **state)
 {
     struct world *world = *state;
-    pool_of(world, "shop", "stray", NULL);
+    char path[128];
+    snprintf(path, sizeof path, "%s/stray", world->directory);
+    pool_of(world, "shop", "stray", path);
     world_start(world);
     struct report spawned = spawn(world, worker_of(0, 0, 1));
     report_close(&spawned);
-    /* It says its name before it waits for the worker's end: then it has come to poold. */
+    WORLD_WAIT(access(path, F_OK) == 0);
     ask(world, (struct verb){.kind = VERB_SIGNAL, .worker = worker_of(0, 0, 1), .signo = SIGKILL});
     told_of(world, VERB_EXITED);
     ask(world, (struct verb){.kind = VERB_RELEASE, .worker = worker_of(0, 0, 1)});
