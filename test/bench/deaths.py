@@ -134,7 +134,7 @@ def floor_events(tools, count):
     floor.events = events.path
     try:
         floor.start(count, record.path)
-        process.wait_for(lambda: record.count() >= count, 60, "the floor's workers")
+        floor.wait_for(lambda: record.count() >= count, 60, f"{count} workers")
         return measure_events(floor, [pid for _, pid in record.all()], events.fd, False,
                               tools.scale(10, 4), 200)
     finally:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 
-import process
 from many import Crowd
 from records import now_ns
 from supervisors import Poold
@@ -79,7 +78,7 @@ def under_load(tools):
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         killed_s = (now_ns() - start) / 1e9
-        process.wait_for(lambda: crowd.record.count() >= before + len(pids), 60, "all replaced")
+        poold.wait_for(lambda: crowd.record.count() >= before + len(pids), 60, "all replaced")
         all_s = (max(at for at, _ in crowd.record.all()) - start) / 1e9
         rows.append(row_of(f"{tools.count} deaths at once", poold.probe.stop(), "<= 1 ms"))
         rows[-1].notes += [f"killed within {killed_s:.2f} s, all replaced after {all_s:.2f} s"]

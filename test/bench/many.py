@@ -19,11 +19,12 @@ class Crowd:
         started = now_ns()
         try:
             self.supervisor.start(count, self.record.path)
-            process.wait_for(lambda: self.record.count() >= count, 90, f"{count} of {kind.name}")
+            self.supervisor.wait_for(lambda: self.record.count() >= count, 90, f"{count} workers")
             self.last_s = (max(at for at, _ in self.record.all()) - started) / 1e9
             self.status_s = None
             if issubclass(kind, Poold):
-                process.wait_for(lambda: self.supervisor.all_started(count), 60, "all started")
+                self.supervisor.wait_for(lambda: self.supervisor.all_started(count), 60,
+                                         "status with all started")
                 self.status_s = (now_ns() - started) / 1e9
         except BaseException:
             self.stop()
@@ -98,7 +99,7 @@ def empty_memory(tools):
     poold = Poold(tools, tools.folder)
     try:
         poold.start(0, tools.folder / "unused")
-        process.wait_for(lambda: poold.parts()["engine"] and answers(poold), 20, "an empty poold")
+        poold.wait_for(lambda: poold.parts()["engine"] and answers(poold), 20, "its control socket")
         time.sleep(1)  # what start-up touches is touched
         return sum(map(process.pss_kib, poold.pids())) + process.unmapped_memfd_kib(poold.pids())
     finally:

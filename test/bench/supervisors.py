@@ -40,6 +40,16 @@ class Supervisor:
         """Workers are the only processes of one static program that are called so."""
         return process.read(f"/proc/{pid}/comm").strip() in ("bench_worker", "run")
 
+    def wait_for(self, condition, seconds, what):
+        """As process.wait_for, but ends with what the supervisor said when it has ended."""
+        def reached_or_ended():
+            if self.popen.poll() is not None:
+                said = (self.folder / "log").read_text(errors="replace").strip()[-2000:]
+                raise ChildProcessError(f"{self.name} ended with status {self.popen.returncode} "
+                                        f"while waiting for {what}: {said}")
+            return condition()
+        return process.wait_for(reached_or_ended, seconds, f"{self.name}: {what}")
+
     def stop(self, known=()):
         if self.popen:
             if not process.end(self.popen, {pid: process.start_time(pid) for pid in known},
@@ -73,12 +83,12 @@ class Poold(Supervisor):
         return str(self.folder / "run" / "control")
 
     def prepare(self, count, record):
-        defaults = {"environment": {"BENCH_RECORD": str(record)},
-                    "failure": {"rapid_fail": False}}
+        pool = {"command": [str(self.tools.worker)], "environment": {"BENCH_RECORD": str(record)},
+                "failure": {"rapid_fail": False}}
         if os.geteuid() == 0:
-            defaults["identity"] = {"user": "nobody"}
-        pools = {f"pool{i}": {"command": [str(self.tools.worker)]} for i in range(count)}
-        (self.folder / "poold.json").write_text(json.dumps({"defaults": defaults, "pools": pools}))
+            pool["identity"] = {"user": "nobody"}
+        pools = {f"pool{i}": pool for i in range(count)}
+        (self.folder / "poold.json").write_text(json.dumps({"pools": pools}))
 
     def command(self, count):
         return [self.tools.build / "poold", "--config", self.folder / "poold.json", "--runtime-dir",
