@@ -49,6 +49,7 @@ a_line_has_priority_time_tag_number_subject_text_and_fields(void **state)
         assert_true(receive(fd, line, sizeof line));
         char *tag = strstr(line, " poold[");
         assert_non_null(tag);
+        assert_memory_equal(line, cases[i].priority, 4);
         snprintf(want, sizeof want, " poold[%d]: %s", (int)getpid(), cases[i].rest);
         assert_string_equal(tag, want);
         struct event_seen seen;
