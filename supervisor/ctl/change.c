@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "supervisor/ctl/ctl.h"
+#include "supervisor/ctl/words.h"
 
 #define CHANGES_AT_ONCE 16 /* requests under way: the supervisor lets one client wait 64 times */
 #define TIMEOUT_GRACE_MS 10000
@@ -30,12 +31,13 @@ say_done(const struct ctl *ctl, const struct change *change, const json_t *resul
     const char *pool = ctl_string(result, "pool"), *state = ctl_string(result, "state");
     bool changed = json_is_true(json_object_get(result, "changed"));
     bool recycled = strcmp(change->method, "pool.recycle") == 0;
-    double took = json_number_value(json_object_get(result, "took"));
+    char took[WORDS_MAX];
+    words_took(json_number_value(json_object_get(result, "took")), took);
     if (recycled && ctl->wait)
-        printf("%s: %lld replaced in %.1f s\n", pool, (long long)ctl_integer(result, "replaced"),
+        printf("%s: %lld replaced in %s\n", pool, (long long)ctl_integer(result, "replaced"),
                took);
     else if (ctl->wait)
-        printf("%s: %s in %.1f s\n", pool, change->done, took);
+        printf("%s: %s in %s\n", pool, change->done, took);
     else
         printf("%s: %s%s\n", pool, changed ? "" : "already ", recycled ? "recycling" : state);
     fflush(stdout); /* the next one may take its time */

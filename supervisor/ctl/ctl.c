@@ -9,6 +9,10 @@
 
 #include "common/text.h"
 
+/* What --json prints when nothing else was printed. */
+static char last_complaint[768];
+static bool json_was_printed;
+
 static void
 print_line(const char *prefix, const char *text)
 {
@@ -25,6 +29,7 @@ ctl_complain(const char *subject, const char *hint, const char *format, ...)
     va_start(ap, format);
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
+    text_escape(last_complaint, sizeof last_complaint, text, strlen(text));
     snprintf(line, sizeof line, "%.100s%s%s", subject == NULL ? "" : subject,
              subject == NULL ? "" : ": ", text);
     fflush(stdout); /* so that both come in order on a terminal */
@@ -34,9 +39,18 @@ ctl_complain(const char *subject, const char *hint, const char *format, ...)
 }
 
 void
+ctl_print_json_error(enum ctl_exit exit_status)
+{
+    if (!json_was_printed)
+        ctl_print_json(json_pack("{s:{s:i, s:s}}", "error", "code", (int)exit_status, "message",
+                                 last_complaint));
+}
+
+void
 ctl_print_json(json_t *document)
 {
-    if (document == NULL || json_dumpf(document, stdout, JSON_COMPACT) != 0)
+    json_was_printed = true;
+    if (document == NULL || json_dumpf(document, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15)) != 0)
         ctl_complain(NULL, NULL, "the answer cannot be printed: out of memory");
     putchar('\n');
     json_decref(document);

@@ -50,6 +50,10 @@ enum ctl_exit ctl_say_lost(const struct err *err);
 /* One JSON document and a newline to standard output. Takes it. */
 void ctl_print_json(json_t *);
 
+/* With --json a failure is a document too: {"error": {"code", "message"}} with what was complained
+ * about last, if no other document was printed. */
+void ctl_print_json_error(enum ctl_exit);
+
 /* The string at that key of an object; "" for null, another kind, or none. */
 const char *ctl_string(const json_t *object, const char *key);
 int64_t ctl_integer(const json_t *object, const char *key);

@@ -274,6 +274,8 @@ main(int argc, char **argv)
     struct ctl ctl = {.colour = wants_colour()};
     enum ctl_exit exit_status = run(&ctl, argc, argv);
     connection_close(&ctl.connection);
+    if (ctl.json && exit_status != CTL_DONE)
+        ctl_print_json_error(exit_status);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         ctl_complain(NULL, NULL, "standard output: %s", strerror(errno));
         exit_status = exit_status == CTL_DONE ? CTL_FAILED : exit_status;

@@ -92,26 +92,39 @@ print_note(const char *pool, const char *text)
     printf("%s: %s\n", pool, shown);
 }
 
-/* The newest event of the pool that tells of trouble, in its own words. */
-static void
+/* The newest event of the pool that tells of trouble, in its own words; false: there is none. */
+static bool
 print_last_trouble(struct ctl *ctl, const char *pool)
 {
+    bool found = false;
     enum ctl_exit exit_status;
     json_t *params = json_pack("{s:s, s:i}", "pool", pool, "count", EVENTS_LOOKED_AT);
     json_t *result = ctl_call(ctl, "events.recent", params, pool, &exit_status);
     const json_t *events = json_object_get(result, "events");
-    for (size_t i = json_array_size(events); i > 0; i--) {
+    for (size_t i = json_array_size(events); i > 0 && !found; i--) {
         const json_t *event = json_array_get(events, i - 1);
         const char *severity = ctl_string(event, "severity");
         if (strcmp(severity, "err") == 0 || strcmp(severity, "warning") == 0) {
+            const char *said = ctl_string(json_object_get(event, "fields"), "last_line");
             char line[1200];
-            snprintf(line, sizeof line, "%.8s %s", words_clock(ctl_string(event, "time")),
-                     ctl_string(event, "text"));
+            snprintf(line, sizeof line, "%.8s %s%s%s", words_clock(ctl_string(event, "time")),
+                     ctl_string(event, "text"), said[0] == '\0' ? "" : "; it said: ", said);
             print_note(pool, line);
-            break;
+            found = true;
         }
     }
     json_decref(result);
+    return found;
+}
+
+/* Without an event: what the pool itself remembers. */
+static void
+print_last_failure(const json_t *pool)
+{
+    char line[WORDS_MAX];
+    const json_t *failure = json_object_get(json_object_get(pool, "failures"), "last");
+    if (words_failure(failure, line)[0] != '\0')
+        print_note(ctl_string(pool, "name"), line);
 }
 
 /* Why it is as it is, where that is not what was wanted. Returns whether it is in trouble. */
@@ -122,7 +135,7 @@ explain(const json_t *pool)
     const json_t *failures = json_object_get(pool, "failures");
     const json_t *error = json_object_get(pool, "error"), *roll = json_object_get(pool, "roll");
     bool down = pool_is_down(pool);
-    char line[512], failure[WORDS_MAX], since[WORDS_MAX];
+    char line[512], since[WORDS_MAX];
     if (down && reason[0] != '\0') {
         snprintf(line, sizeof line, "%s: %s", ctl_string(pool, "state"), reason);
         print_note(name, line);
@@ -133,11 +146,10 @@ explain(const json_t *pool)
         print_note(name, line);
     }
     if (ctl_integer(failures, "in_window") > 0) {
-        snprintf(line, sizeof line, "%lld of %lld failures in %s; the last: %s",
+        snprintf(line, sizeof line, "%lld of %lld failures within %s",
                  (long long)ctl_integer(failures, "in_window"),
                  (long long)ctl_integer(failures, "max"),
-                 words_span(json_number_value(json_object_get(failures, "interval")), since),
-                 words_failure(json_object_get(failures, "last"), failure));
+                 words_span(json_number_value(json_object_get(failures, "interval")), since));
         print_note(name, line);
     }
     if (json_is_object(roll)) {
@@ -176,8 +188,9 @@ print_status(struct ctl *ctl, const json_t *status)
     {
         if (!explain(pool))
             continue;
-        if (troubles++ < TROUBLES_EXPLAINED)
-            print_last_trouble(ctl, ctl_string(pool, "name"));
+        if (troubles++ >= TROUBLES_EXPLAINED ||
+            !print_last_trouble(ctl, ctl_string(pool, "name")))
+            print_last_failure(pool);
         print_hint(pool);
     }
     if (strcmp(ctl_string(supervisor, "state"), "stopping") == 0)
@@ -191,10 +204,12 @@ print_status(struct ctl *ctl, const json_t *status)
 static json_t *
 named_pools(struct ctl *ctl, enum ctl_exit *worst)
 {
-    json_t *status = json_object(), *pools = json_array(), *errors = json_array();
     enum ctl_exit exit_status;
     json_t *supervisor = ctl_call(ctl, "server.status", NULL, NULL, worst);
-    for (int i = 0; i < ctl->argc && supervisor != NULL; i++) {
+    if (supervisor == NULL)
+        return NULL;
+    json_t *status = json_object(), *pools = json_array(), *errors = json_array();
+    for (int i = 0; i < ctl->argc; i++) {
         json_t *params = json_pack("{s:s}", "pool", ctl->argv[i]);
         json_t *pool = ctl_call(ctl, "pool.get", params, ctl->argv[i], &exit_status);
         *worst = MAX(*worst, exit_status);
@@ -206,7 +221,7 @@ named_pools(struct ctl *ctl, enum ctl_exit *worst)
         if (exit_status == CTL_UNREACHABLE)
             break;
     }
-    json_object_set_new(status, "supervisor", supervisor == NULL ? json_null() : supervisor);
+    json_object_set_new(status, "supervisor", supervisor);
     json_object_set_new(status, "pools", pools);
     if (json_array_size(errors) > 0)
         json_object_set(status, "errors", errors);

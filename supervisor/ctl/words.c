@@ -2,6 +2,7 @@
 #include "supervisor/ctl/words.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -34,10 +35,21 @@ words_since(const char *text, char buf[WORDS_MAX])
     const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &date);
     if (rest == NULL)
         return buf;
-    rest += strcspn(rest, "+-Z"); /* milliseconds */
+    double fraction = rest[0] == '.' ? strtod(rest, NULL) : 0;
+    rest += strcspn(rest, "+-Z");
     if (strptime(rest, "%z", &zone) == NULL)
         return buf;
-    return words_span(difftime(time(NULL), timegm(&date) - zone.tm_gmtoff), buf);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    double then = (double)(timegm(&date) - zone.tm_gmtoff) + fraction;
+    return words_span((double)now.tv_sec + (double)now.tv_nsec / 1e9 - then, buf);
+}
+
+const char *
+words_took(double seconds, char buf[WORDS_MAX])
+{
+    snprintf(buf, WORDS_MAX, seconds < 1 ? "%.2f s" : "%.1f s", seconds);
+    return buf;
 }
 
 const char *
@@ -60,7 +72,8 @@ words_failure(const json_t *failure, char buf[WORDS_MAX])
     else if (json_object_get(exit, "signal") != NULL)
         snprintf(how, sizeof how, ", signal %lld (%.16s)", (long long)ctl_integer(exit, "signal"),
                  ctl_string(exit, "name"));
-    snprintf(buf, WORDS_MAX, "%.40s%s, %.1f s after its start", ctl_string(failure, "name"), how,
-             json_number_value(json_object_get(failure, "age")));
+    char age[WORDS_MAX];
+    words_took(json_number_value(json_object_get(failure, "age")), age);
+    snprintf(buf, WORDS_MAX, "%.40s%s, %.20s after its start", ctl_string(failure, "name"), how, age);
     return buf;
 }

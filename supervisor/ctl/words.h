@@ -11,6 +11,9 @@
 /* "3h12m", "45s", "2d4h": the two greatest units. Return buf. */
 const char *words_span(double seconds, char buf[WORDS_MAX]);
 
+/* "1.3 s", "0.04 s". Returns buf. */
+const char *words_took(double seconds, char buf[WORDS_MAX]);
+
 /* Since an RFC 3339 time until now; "" when it is none. */
 const char *words_since(const char *time, char buf[WORDS_MAX]);
 
