@@ -105,19 +105,18 @@ class Box:
             pool["listen"] = [listen] if isinstance(listen, str) else listen
         return pool
 
-    def config(self, pools, uid=None, **top):
+    def config(self, pools, uid=None):
         """A whole file. As root the workers are nobody, unless a pool says otherwise."""
-        config = {"pools": pools, **top}
         if IS_ROOT and uid is None:
-            defaults = config.setdefault("defaults", {})
-            defaults.setdefault("identity", {"user": pwd.getpwuid(NOBODY).pw_name})
-        return config
+            user = {"user": pwd.getpwuid(NOBODY).pw_name}
+            pools = {name: {"identity": user, **pool} for name, pool in pools.items()}
+        return {"pools": pools}
 
     # --- what runs
 
-    def poold(self, pools, *, name="r", uid=None, logs=("stderr",), options=(), answering=True, **top):
+    def poold(self, pools, *, name="r", uid=None, logs=("stderr",), options=(), answering=True):
         """Starts poold over pools (a dictionary), waits until it answers."""
-        instance = Poold(self, self.config(pools, uid, **top), name=name, uid=uid, logs=logs,
+        instance = Poold(self, self.config(pools, uid), name=name, uid=uid, logs=logs,
                          options=options)
         self.instances.append(instance)
         return instance.wait_answering() if answering else instance

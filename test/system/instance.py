@@ -166,7 +166,7 @@ class Poold:
 
     # --- the end
 
-    def signal(self, number):
+    def send_signal(self, number):
         self.process.send_signal(number)
 
     def wait_end(self, limit=20, status=0):
@@ -178,7 +178,7 @@ class Poold:
 
     def stop(self, number=signal.SIGTERM, limit=20):
         """Ends it in order and looks whether anything is left."""
-        self.signal(number)
+        self.send_signal(number)
         self.wait_end(limit)
         self.census()
 

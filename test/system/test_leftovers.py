@@ -118,7 +118,7 @@ def a_dead_poold_s_engine_leaves_too(box):
 def a_worker_that_ends_with_poold_s_stop_is_no_death(box):
     poold = box.poold({"web": box.pool("--ready", "0", ready="notify", workers={"min": 5})})
     poold.wait_state("web", "started")
-    poold.signal(signal.SIGTERM)
+    poold.send_signal(signal.SIGTERM)
     poold.wait_end()
     poold.census()
     assert "worker-died" not in poold.log() and poold.log().count("worker-exited") == 5

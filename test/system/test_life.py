@@ -141,7 +141,7 @@ def sigterm_drains_every_pool_and_open_requests_are_finished(box):
     poold.wait_state("web", "started")
     with load.connect(address) as stream:
         stream.sendall(b"GET / HTTP/1.1\r\n\r\n")
-        poold.signal(signal.SIGTERM)
+        poold.send_signal(signal.SIGTERM)
         assert load.read_answer(stream).startswith("pid=")
     poold.wait_end()
     poold.census()
@@ -160,11 +160,11 @@ def a_second_sigterm_hurries(box):
                                        health={"shutdown_timeout": "60s"})})
     poold.wait_state("web", "started")
     pid = poold.worker("web")["pid"]
-    poold.signal(signal.SIGTERM)
+    poold.send_signal(signal.SIGTERM)
     poold.wait_event(6001)
     wait_until(lambda: poold.workers("web", "draining"), what="a draining worker")
     assert processes.is_alive(pid)
-    poold.signal(signal.SIGTERM)
+    poold.send_signal(signal.SIGTERM)
     poold.wait_end(10)
     poold.census()
 
@@ -193,7 +193,7 @@ def other_signals_change_nothing(box):
     pid = poold.worker("web")["pid"]
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGPIPE, signal.SIGCHLD, signal.SIGALRM,
                    signal.SIGUSR2, signal.SIGQUIT, signal.SIGWINCH):
-        poold.signal(number)
+        poold.send_signal(number)
     poold.ctl("recycle", "web", "--wait")
     assert poold.process.poll() is None and poold.worker("web")["pid"] != pid
     poold.stop()
