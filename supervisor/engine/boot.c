@@ -139,7 +139,7 @@ take_state(struct shell *shell, int fd, struct err *err)
     if (r != 0 || !restorable)
         return r;
     struct err why = {0};
-    if (state_restore(shell->state, shell->core, shell->now, &why) == 0) {
+    if (state_restore(shell->state, shell->core, io_now(), &why) == 0) {
         shell->restored = true;
         return 0;
     }
@@ -301,7 +301,7 @@ shell_create(struct shell *shell, const struct shell_options *options, struct er
     int r = keeper_hello(options->keeper_fd, HELLO_LIMIT_MS, &shell->hello, fds, err);
     if (r != 0)
         return r;
-    shell->now = shell->started_at = io_now();
+    shell->started_at = io_now();
     if ((r = open_record(shell, fds[1], err)) != 0)
         return r;
     uint64_t seed;

@@ -33,6 +33,7 @@ struct io {
     struct io_watch *fired[IO_ORDER_COUNT], **fired_end[IO_ORDER_COUNT];
     uint32_t watches; /* open */
     msec wake_at;
+    msec time; /* of this turn */
 };
 
 msec
@@ -42,6 +43,12 @@ io_now(void)
     int r = clock_gettime(CLOCK_MONOTONIC, &ts);
     assert(r == 0);
     return (msec)ts.tv_sec * 1000 + (msec)ts.tv_nsec / 1000000;
+}
+
+msec
+io_time(const struct io *io)
+{
+    return io->time;
 }
 
 static void
@@ -80,6 +87,7 @@ io_on_check(uv_check_t *check)
 {
     struct io *io = check->data;
     uv_idle_stop(&io->idle);
+    io->time = io_now();
     for (enum io_order order = 0; order < IO_ORDER_COUNT; order++)
         io_dispatch(io, order);
     io->turn(io->ctx);
@@ -125,6 +133,7 @@ io_create(struct io **out, io_turn_fn *turn, void *ctx, struct err *err)
     io->turn = turn;
     io->ctx = ctx;
     io->wake_at = MSEC_NEVER;
+    io->time = io_now();
     for (size_t i = 0; i < IO_ORDER_COUNT; i++)
         io->fired_end[i] = &io->fired[i];
     uv_timer_init(&io->loop, &io->timer);

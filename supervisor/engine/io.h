@@ -31,6 +31,9 @@ void io_stop(struct io *);
 /* CLOCK_MONOTONIC in ms, asked of the kernel now (not the loop's cached time). */
 msec io_now(void);
 
+/* The same, asked once at the begin of each loop turn: what everything in the turn goes by. */
+msec io_time(const struct io *);
+
 /* The next turn begins at deadline at the latest (MSEC_NEVER: when something happens). */
 void io_wake_at(struct io *, msec deadline);
 

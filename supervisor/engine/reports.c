@@ -207,7 +207,6 @@ void
 shell_on_report(void *ctx, const struct verb *verb, const int *fds, uint32_t count)
 {
     struct shell *shell = ctx;
-    shell->now = io_now();
     switch (verb->kind) {
     case VERB_BIND_RESULT:
         shell_bind_result(shell, verb->index, verb->error);

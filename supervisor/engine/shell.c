@@ -14,7 +14,7 @@
 msec
 shell_now(const struct shell *shell)
 {
-    return shell->now;
+    return io_time(shell->io);
 }
 
 struct io *
@@ -69,7 +69,7 @@ shell_status(const struct shell *shell, struct shell_status *out)
     *out = (struct shell_status){
         .keeper_pid = shell->hello.u.hello.keeper_pid,
         .engine_pid = getpid(),
-        .up_ms = shell->now - shell->started_at,
+        .up_ms = shell_now(shell) - shell->started_at,
         .restarts = shell->hello.u.hello.restarts,
         .pools = shell->record.header->pools,
         .workers = shell->living,
@@ -240,7 +240,7 @@ apply(struct shell *shell, const struct action *action)
 static void
 step(struct shell *shell, struct event *event)
 {
-    event->now = shell->now;
+    event->now = shell_now(shell);
     core_step(shell->core, event, &shell->actions);
     /* The record goes before the actions that it explains. */
     state_save(shell->state, shell->core);
@@ -300,7 +300,7 @@ arm(struct shell *shell)
     for (uint32_t i = 0; i < shell->sinks_len; i++)
         at = MIN(at, sink_deadline(shell->sinks[i]));
     if (shell->boot_next != NONE)
-        at = shell->now;
+        at = shell_now(shell);
     io_wake_at(shell->io, at);
 }
 
@@ -308,16 +308,15 @@ void
 shell_turn(void *ctx)
 {
     struct shell *shell = ctx;
-    shell->now = io_now();
     shell_boot(shell);
-    if (core_deadline(shell->core) <= shell->now && deadline_is_confirmed(shell)) {
+    if (core_deadline(shell->core) <= shell_now(shell) && deadline_is_confirmed(shell)) {
         struct event tick = {.kind = EV_TICK};
         shell_feed(shell, &tick);
     }
-    workers_tick(shell->workers, shell->now);
-    control_tick(shell->control, shell->now);
+    workers_tick(shell->workers, shell_now(shell));
+    control_tick(shell->control, shell_now(shell));
     for (uint32_t i = 0; i < shell->sinks_len; i++)
-        sink_tick(shell->sinks[i], shell->now);
+        sink_tick(shell->sinks[i], shell_now(shell));
     if (shell->left && keeper_link_flushed(shell->link)) {
         io_stop(shell->io);
         return;

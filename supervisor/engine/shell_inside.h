@@ -45,7 +45,7 @@ struct shell {
     uint32_t *names;          /* hash of pool names: open addressing, NONE empty */
     uint32_t names_mask;
     uint64_t request;
-    msec now, started_at;
+    msec started_at;
     uint32_t living;    /* worker processes */
     uint32_t leftovers; /* BOOT_CLEARING: processes that must end first */
     uint32_t adopted;

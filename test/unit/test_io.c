@@ -161,6 +161,19 @@ a_deadline_is_never_early(void **state)
 }
 
 static void
+a_turn_goes_by_one_time_taken_after_the_wait(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    msec deadline = io_now() + 20;
+    io_wake_at(world.io, deadline);
+    io_run(world.io);
+    assert_true(io_time(world.io) + 1 >= deadline);
+    world_close(&world);
+}
+
+static void
 a_paused_watch_is_silent_until_it_is_wanted_again(void **state)
 {
     (void)state;
@@ -188,6 +201,7 @@ main(void)
         cmocka_unit_test(what_a_callback_closes_is_not_called_any_more),
         cmocka_unit_test(input_that_waits_is_seen_in_the_turn_that_a_past_deadline_begins),
         cmocka_unit_test(a_deadline_is_never_early),
+        cmocka_unit_test(a_turn_goes_by_one_time_taken_after_the_wait),
         cmocka_unit_test(a_paused_watch_is_silent_until_it_is_wanted_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
