@@ -10,6 +10,8 @@ SBINDIR    ?= $(PREFIX)/sbin
 BINDIR     ?= $(PREFIX)/bin
 MANDIR     ?= $(PREFIX)/share/man
 SHAREDIR   ?= $(PREFIX)/share/poold
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 VERSION    := 0.1.0
 SEEDS      ?= 200
 
@@ -158,12 +160,18 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	install -m 755 $(B)/poolctl $(DESTDIR)$(BINDIR)/poolctl
 	install -m 755 $(B)/poold-engine $(B)/poold-exec $(DESTDIR)$(LIBEXECDIR)
 	install -m 644 etc/poold.json $(DESTDIR)$(SHAREDIR)/poold.example.json
+	install -m 644 etc/rsyslog-poold.conf $(DESTDIR)$(SHAREDIR)/rsyslog.conf
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(COMPLETIONDIR)
+	sed 's#^ExecStart=poold#ExecStart=$(SBINDIR)/poold#' etc/poold.service >$(DESTDIR)$(UNITDIR)/poold.service
+	install -m 644 etc/bash-completion/poolctl $(DESTDIR)$(COMPLETIONDIR)/poolctl
 	for page in $(MANUAL); do \
 	    install -d $(DESTDIR)$(MANDIR)/man$${page##*.} && \
 	    install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.} || exit 1; done
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(SBINDIR)/poold $(DESTDIR)$(BINDIR)/poolctl $(DESTDIR)$(SHAREDIR)/poold.example.json
+	rm -f $(DESTDIR)$(SBINDIR)/poold $(DESTDIR)$(BINDIR)/poolctl
+	rm -f $(DESTDIR)$(SHAREDIR)/poold.example.json $(DESTDIR)$(SHAREDIR)/rsyslog.conf
+	rm -f $(DESTDIR)$(UNITDIR)/poold.service $(DESTDIR)$(COMPLETIONDIR)/poolctl
 	rm -f $(DESTDIR)$(LIBEXECDIR)/poold-engine $(DESTDIR)$(LIBEXECDIR)/poold-exec
 	for page in $(MANUAL); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 	-rmdir $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SHAREDIR) 2>/dev/null
