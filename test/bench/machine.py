@@ -28,6 +28,13 @@ def describe(build):
     }
 
 
+def is_usable_tmpfs(path):
+    """Writable, and programs can be executed from it."""
+    types = {words[1]: words[2] for words in map(str.split, read("/proc/mounts").splitlines())}
+    return (types.get(path) == "tmpfs" and os.access(path, os.W_OK) and
+            not os.statvfs(path).f_flag & os.ST_NOEXEC)
+
+
 def first_line(command):
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10)
