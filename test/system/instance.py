@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 
 import processes
 from control import Control, Refused
@@ -98,7 +99,17 @@ class Poold:
         return self.supervisor()["engine_pid"]
 
     def pool(self, name):
-        return self.call("pool.get", pool=name)
+        """A pool; waits while poold has just begun and has not come to it yet."""
+
+        def described():
+            try:
+                return self.call("pool.get", pool=name)
+            except Refused as refused:
+                if refused.code != 69:
+                    raise
+                return None
+
+        return wait_until(described, what=f"poold to come to pool {name}")
 
     def state(self, name):
         return self.pool(name)["state"]
@@ -147,8 +158,19 @@ class Poold:
     # --- descriptors
 
     def descriptors(self):
-        """How many keeper and engine hold. The control connection that asks is in neither twice."""
-        return (processes.descriptors(self.pid), processes.descriptors(self.engine_pid()))
+        """How many keeper and engine hold, when it has not changed for a while: children that wait
+        for work are made some milliseconds after one was used."""
+        counts, since = None, time.monotonic()
+        while time.monotonic() - since < 0.1:
+            with self.control() as control:
+                status = control.call("server.status")
+                if status["clients"]["connected"] != 1:
+                    continue
+                now = (processes.descriptors(self.pid),
+                       processes.descriptors(status["engine_pid"]))
+            if now != counts:
+                counts, since = now, time.monotonic()
+        return counts
 
     def wait_descriptors(self, before):
         """Until both hold no more than before: what a test took has been given back."""

@@ -48,7 +48,7 @@ def half_a_file_is_refused(box):
 def unknown_and_double_keys_are_errors(box):
     refuse(box, '{ "pools": {}, "pool": {} }', '"pool"')
     refuse(box, '{ "pools": { "a": { "command": ["/bin/true"] }, "a": { "command": ["/bin/true"] } } }',
-           '"a"')
+           "/pools/a: the key is there already")
 
 
 @claim(limit=60)
@@ -94,13 +94,13 @@ def an_unknown_user_is_a_configuration_error(box):
 
 @claim(root=True)
 def as_root_each_pool_must_name_its_user(box):
-    refuse(box, '{ "pools": { "web": { "command": ["/bin/true"] } } }', "identity.user")
+    refuse(box, '{ "pools": { "web": { "command": ["/bin/true"] } } }', '"identity": {"user": ...} is missing')
 
 
 @claim()
-def a_program_that_is_not_there_is_a_configuration_error(box):
-    pools = {"web": {"command": ["/no/such/program"]}, "api": {"command": ["no-such-program-here"]}}
-    refuse(box, box.config(pools), "/no/such/program", "no-such-program-here")
+def a_program_that_is_in_no_path_is_a_configuration_error(box):
+    refuse(box, box.config({"api": {"command": ["no-such-program-here"]}}), "no-such-program-here",
+           "PATH")
 
 
 @claim()

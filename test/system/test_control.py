@@ -97,10 +97,11 @@ def a_caller_that_does_not_read_does_not_hold_others_up(box):
                "30 pools to be started")
     slow = [poold.control() for _ in range(10)]
     for control in slow:
+        control.socket.setblocking(False)
         for n in range(200):
             try:
                 control.socket.send(json.dumps({"jsonrpc": "2.0", "id": n, "method": "pool.list"})
-                                    .encode() + b"\n", socket.MSG_DONTWAIT)
+                                    .encode() + b"\n")
             except BlockingIOError:
                 break
     poold.ctl("recycle", "p0", "--wait", "--timeout", "5s")
@@ -173,7 +174,7 @@ def the_own_user_of_an_unprivileged_poold_may_command_it_and_so_may_root(box):
 
 @claim()
 def exit_statuses_of_poolctl_are_those_of_its_manual(box):
-    failing = box.pool("--exit", "1", failure={"max_failures": 1})
+    failing = box.pool("--exit", "1", ready="notify", failure={"max_failures": 1})
     poold = box.poold({"web": box.pool("--ready", "0", ready="notify"), "bad": failing})
     poold.wait_state("web", "started")
     poold.wait_state("bad", "disabled")

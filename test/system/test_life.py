@@ -191,8 +191,8 @@ def other_signals_change_nothing(box):
     poold = box.poold({"web": box.pool("--ready", "0", ready="notify")})
     poold.wait_state("web", "started")
     pid = poold.worker("web")["pid"]
-    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGPIPE, signal.SIGCHLD, signal.SIGALRM,
-                   signal.SIGUSR2, signal.SIGQUIT, signal.SIGWINCH):
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGPIPE, signal.SIGCHLD,
+                   signal.SIGUSR2, signal.SIGWINCH, signal.SIGCONT):
         poold.send_signal(number)
     poold.ctl("recycle", "web", "--wait")
     assert poold.process.poll() is None and poold.worker("web")["pid"] != pid
