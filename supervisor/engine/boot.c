@@ -257,7 +257,7 @@ shell_boot(struct shell *shell)
 {
     if (shell->boot != BOOT_POOLS)
         return;
-    for (uint32_t i = 0; i < BOOT_POOLS_TURN && shell->boot_next < shell->limits.pools_max; i++)
+    for (uint32_t i = 0; i < BOOT_POOLS_TURN && shell->boot_next < shell->record.header->pools; i++)
         boot_pool(shell, shell->boot_next++);
     if (shell->boot_next < shell->record.header->pools)
         return;
@@ -307,8 +307,9 @@ shell_create(struct shell *shell, const struct shell_options *options, struct er
     uint64_t seed;
     if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
         return err_errno(err, -errno, "no random numbers");
-    shell->limits = (struct core_limits){.pools_max = shell->record.header->pools,
-                                         .workers_max = records_needed(&shell->record),
+    /* A configuration without a pool is a good one; the core has room for one all the same. */
+    shell->limits = (struct core_limits){.pools_max = MAX(shell->record.header->pools, 1u),
+                                         .workers_max = MAX(records_needed(&shell->record), 1u),
                                          .starts_max = shell->record.header->starts_max,
                                          .seed = seed};
     if ((r = make_core(shell, err)) != 0 || (r = make_actions(shell, err)) != 0 ||
