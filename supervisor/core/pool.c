@@ -87,6 +87,9 @@ pool_start(struct core *core, uint32_t pool, bool by_operator)
         failures_clear(core, pool);
         if (p->bind_error != 0)
             pool_edit(core, pool)->bind_error = 0; /* the asker is to hear if it fails again */
+        /* That it failed before is no answer to who asks now. */
+        if (p->state == POOL_STOPPED && p->reason == REASON_BIND_FAILED)
+            pool_edit(core, pool)->reason = REASON_NONE;
     }
     if (p->state == POOL_DISABLED && by_operator && pool_is_wanted(core, pool)) {
         tell_pool(core, TELL_POOL_ENABLED, pool);
