@@ -10,14 +10,15 @@
 #include "supervisor/exec/spec.h"
 #include "supervisor/keeper/keeper.h"
 
-#define QUICK_MS       10000 /* an engine that dies within it counts for the back-off */
+/* An engine that dies within it counts for the back-off. Well below a second: one that is killed every
+ * second is to be back at once each time. */
+#define QUICK_MS       500
 #define DELAY_MS       100   /* after the second quick death, doubled at each further one */
 #define DELAY_MAX_MS   5000
 #define ABSENT_MS      1000 /* without an engine, until what workers say is thrown away */
 #define GRACE_MS       1000 /* between the end of the link and the end of the process */
 #define LEAVE_MS       5000 /* between LEAVE and the end of the process */
 #define HOPELESS_DEATHS 3u  /* quick ones in a row, after which a stop does not wait for another */
-#define KILLED_MS      2000 /* for workers that were killed to be reaped */
 
 static pid_t engine_process(struct keeper *k, int engine_end);
 static bool engine_read(struct keeper *k);
@@ -231,8 +232,6 @@ static void
 keeper_give_up(struct keeper *k)
 {
     say("asked to stop while no engine can be kept alive: the workers are killed");
-    workers_kill(k);
-    exits_reap_all(k, KILLED_MS);
     k->status = 1;
     k->done = true;
 }

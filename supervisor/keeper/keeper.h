@@ -95,7 +95,7 @@ struct engine {
     int leave_status;
     bool stop_asked;          /* a TERM or INT has come */
     uint32_t restarts;
-    uint32_t quick_deaths;    /* in a row, within ENGINE_QUICK_MS of their start */
+    uint32_t quick_deaths;    /* in a row, within QUICK_MS of their start */
     msec started_at, ended_at;
     uint16_t exit_code, exit_status;
     bool hello;               /* to be sent */

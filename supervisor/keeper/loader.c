@@ -40,7 +40,7 @@ loader_run(struct keeper *k)
         return 1;
     }
     int status = loader_wait(k, pid);
-    return status != 0 ? status : config_take(k);
+    return status != 0 || k->done ? status : config_take(k);
 }
 
 /* The one wait outside the loop: there is nothing yet that could be late. */
@@ -65,7 +65,8 @@ loader_wait(struct keeper *k, pid_t pid)
     }
     if (stopped_by != 0) {
         say("stopped by signal %d while it loaded the configuration", stopped_by);
-        return 1;
+        k->done = true; /* nothing was started: that is a stop in order */
+        return 0;
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;

@@ -16,7 +16,7 @@
 #define FDS_MOST   (1u << 20) /* more than any machine needs; some say a thousand million */
 #define PLACES_MOST 65536u
 #define FDS_OWN    (32u + 3u * PARKED_MAX + LAUNCHES_MAX) /* that are no worker's and no socket's */
-#define LAST_MS    1000
+#define LAST_MS    2000 /* for those who were killed to be reaped */
 
 static int descriptors_open(struct keeper *k);
 static int standard_fds_open(void);
@@ -49,9 +49,9 @@ main(int argc, char **argv)
         status = runtime_open(k);
     if (status == 0)
         status = loader_run(k);
-    if (status == 0)
+    if (status == 0 && !k->done)
         status = tables_open(k);
-    if (status == 0)
+    if (status == 0 && !k->done)
         status = keeper_run(k);
     runtime_clean(k);
     return status;
@@ -125,7 +125,7 @@ keeper_run(struct keeper *k)
     engine_start(k);
     loop_run(k);
 
-    workers_kill(k); /* none, after an ordinary end */
+    workers_kill(k); /* after an ordinary end there are none */
     children_close(k);
     exits_reap_all(k, LAST_MS);
     sockets_close(k);
