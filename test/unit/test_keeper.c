@@ -1,167 +1,6 @@
 /* test_keeper.c - what poold and poold-exec make of a SPAWN: the process that a worker finds itself
  * in, the order of what is told, and what is left afterwards. */
-#include <dirent.h>
-#include <grp.h>
-#include <sys/statfs.h>
-
-#include "test/unit/keeper_world.h"
-
-extern char **environ;
-
-/* --- workers --------------------------------------------------------------------------------- */
-
-static void
-dump_file(FILE *out, const char *path)
-{
-    char line[256];
-    FILE *in = fopen(path, "re");
-    while (in != NULL && fgets(line, sizeof line, in) != NULL)
-        fputs(line, out);
-    if (in != NULL)
-        fclose(in);
-}
-
-/* Writes all that it can find out about itself, then waits to be ended. */
-static int
-worker_dump(const char *path)
-{
-    char part[256], target[256], link[64];
-    snprintf(part, sizeof part, "%s.part", path);
-    /* Before anything is opened: the descriptors as they came. */
-    char fds[2048] = "";
-    for (int fd = 0; fd < 256; fd++) {
-        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-        ssize_t length = readlink(link, target, sizeof target - 1);
-        if (length < 0)
-            continue;
-        target[length] = '\0';
-        size_t used = strlen(fds);
-        snprintf(fds + used, sizeof fds - used, "fd %d %s flags %d mode %d\n", fd, target,
-                 fcntl(fd, F_GETFD), fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK));
-    }
-    FILE *out = fopen(part, "we");
-    if (out == NULL)
-        return 1;
-    fputs(fds, out);
-    for (char **variable = environ; *variable != NULL; variable++)
-        fprintf(out, "env %s\n", *variable);
-    dump_file(out, "/proc/self/status");
-    fprintf(out, "oom %s", "");
-    dump_file(out, "/proc/self/oom_score_adj");
-    fprintf(out, "cwd %s\n", getcwd(target, sizeof target));
-    mode_t mask = umask(0);
-    fprintf(out, "umask %o\n", mask);
-    struct rlimit limit;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    fprintf(out, "nofile %lu\n", (unsigned long)limit.rlim_cur);
-    fprintf(out, "pid %d sid %d pgid %d ppid %d\n", getpid(), getsid(0), getpgrp(), getppid());
-    sigset_t blocked;
-    sigprocmask(SIG_SETMASK, NULL, &blocked);
-    for (int signo = 1; signo < NSIG; signo++) {
-        struct sigaction action = {0};
-        if (sigaction(signo, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
-            fprintf(out, "handled %d\n", signo);
-        if (sigismember(&blocked, signo) == 1)
-            fprintf(out, "blocked %d\n", signo);
-    }
-    if (fclose(out) != 0 || rename(part, path) != 0)
-        return 1;
-    for (;;)
-        pause();
-}
-
-/* A child that ignores everything stays behind in the group; a grandchild leaves the session. */
-static int
-worker_with_family(const char *path)
-{
-    pid_t member = fork();
-    if (member == 0) {
-        signal(SIGTERM, SIG_IGN);
-        for (;;)
-            pause();
-    }
-    FILE *out = fopen(path, "we");
-    if (out == NULL)
-        return 1;
-    fprintf(out, "%d\n", member);
-    fclose(out);
-    for (;;)
-        pause();
-}
-
-/* An orphan in its own session: it ends as poold's child. */
-static int
-worker_with_stray(const char *path)
-{
-    int pair[2];
-    if (pipe(pair) != 0)
-        return 1;
-    pid_t middle = fork();
-    if (middle == 0) {
-        setsid();
-        prctl(PR_SET_NAME, "a-stray");
-        if (fork() == 0) {
-            char byte;
-            close(pair[1]);
-            (void)!read(pair[0], &byte, 1); /* until the worker is gone */
-            _exit(0);
-        }
-        _exit(0);
-    }
-    waitpid(middle, NULL, 0);
-    int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600); /* the stray is poold's child now */
-    if (fd < 0)
-        return 1;
-    for (;;)
-        pause();
-}
-
-static int
-worker_main(int argc, char **argv)
-{
-    if (argc < 2)
-        return -1;
-    if (strcmp(argv[1], "dump") == 0)
-        return worker_dump(argv[2]);
-    if (strcmp(argv[1], "family") == 0)
-        return worker_with_family(argv[2]);
-    if (strcmp(argv[1], "stray") == 0)
-        return worker_with_stray(argv[2]);
-    if (strcmp(argv[1], "exit") == 0)
-        return (int)strtol(argv[2], NULL, 10);
-    if (strcmp(argv[1], "say") == 0) {
-        puts("a word from a worker");
-        return 0;
-    }
-    if (strcmp(argv[1], "wait") == 0) {
-        for (;;)
-            pause();
-    }
-    return -1;
-}
-
-/* --- helpers --------------------------------------------------------------------------------- */
-
-static const char *const no_env[] = {NULL};
-
-static struct record_pool *
-pool_of(struct world *world, const char *name, const char *what, const char *with)
-{
-    const char *const argv[] = {world->program, what, with, NULL};
-    struct record_pool *pool = blob_pool(&world->blob, name, argv, no_env);
-    pool->uid = geteuid();
-    pool->gid = getegid();
-    pool->drop_privileges = geteuid() == 0;
-    return pool;
-}
-
-/* Another identity where we may take one: uid and gid are numbers that nobody has. */
-static void
-pool_as(struct record_pool *pool, uint32_t uid, uint32_t gid)
-{
-    pool->uid = uid;
-    pool->gid = gid;
-}
+#include "test/unit/keeper_workers.h"
 
 static char dump[16384];
 
@@ -194,56 +33,6 @@ static bool
 is_dumped(const char *text)
 {
     return strstr(dump, text) != NULL;
-}
-
-/* Ends a worker, and takes its EXITED and its place. */
-static void
-worker_end(struct world *world, struct worker_id worker)
-{
-    ask(world, (struct verb){.kind = VERB_SIGNAL,
-                             .worker = worker,
-                             .signo = SIGKILL,
-                             .argument = TARGET_GROUP});
-    struct report exited = told_of(world, VERB_EXITED);
-    assert_int_equal(exited.verb.code, CLD_KILLED);
-    assert_int_equal(exited.verb.status, SIGKILL);
-    ask(world, (struct verb){.kind = VERB_RELEASE, .worker = worker});
-}
-
-static unsigned
-count_entries(const char *path)
-{
-    unsigned count = 0;
-    DIR *directory = opendir(path);
-    struct dirent *entry;
-    while (directory != NULL && (entry = readdir(directory)) != NULL)
-        count += entry->d_name[0] != '.';
-    if (directory != NULL)
-        closedir(directory);
-    return count;
-}
-
-static unsigned
-keeper_fds(const struct world *world)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/fd", world->keeper);
-    return count_entries(path);
-}
-
-static unsigned
-notify_sockets(const struct world *world)
-{
-    char path[128];
-    snprintf(path, sizeof path, "%s/w", world->runtime);
-    return count_entries(path);
-}
-
-static void
-needs_root(void)
-{
-    if (geteuid() != 0)
-        skip();
 }
 
 /* --- claims ---------------------------------------------------------------------------------- */
@@ -489,12 +278,12 @@ what_is_left_of_a_dead_workers_group_is_killed(void **state)
     struct verb exited = told_of(world, VERB_EXITED).verb;
     assert_int_equal(exited.code, CLD_KILLED);
     assert_int_equal(exited.status, SIGKILL);
+    ask(world, (struct verb){.kind = VERB_RELEASE, .worker = worker_of(0, 0, 1)});
     WORLD_WAIT(kill(member, 0) != 0);
     /* The member came to poold as subreaper, and is told as what it is: nobody's worker. */
     struct verb stray = told_of(world, VERB_STRAY).verb;
     assert_int_equal(stray.pid, member);
     report_close(&spawned);
-    ask(world, (struct verb){.kind = VERB_RELEASE, .worker = worker_of(0, 0, 1)});
     assert_int_equal(world_leave(world, 0), 0);
 }
 
@@ -617,40 +406,12 @@ many_workers_at_once_leave_nothing_behind(void **state)
     assert_int_equal(world_leave(world, 0), 0);
 }
 
-static int
-setup_direct(void **state)
-{
-    int result = world_create(state);
-    if (result == 0)
-        ((struct world *)*state)->option = "--no-launcher";
-    return result;
-}
-
-static int
-setup_without_pidfd(void **state)
-{
-    setenv("POOLD_NO_PIDFD", "1", 1);
-    return world_create(state);
-}
-
-static int
-teardown_without_pidfd(void **state)
-{
-    unsetenv("POOLD_NO_PIDFD");
-    return world_destroy(state);
-}
-
 int
 main(int argc, char **argv)
 {
-    int status = fake_main(argc, argv);
-    if (status < 0)
-        status = worker_main(argc, argv);
+    int status = keeper_test_main(argc, argv);
     if (status >= 0)
         return status;
-#define CLAIM(f)         cmocka_unit_test_setup_teardown(f, world_create, world_destroy)
-#define CLAIM_DIRECT(f)  {#f " (direct)", f, setup_direct, world_destroy, NULL}
-#define CLAIM_NO_PIDFD(f) {#f " (no pidfd)", f, setup_without_pidfd, teardown_without_pidfd, NULL}
     const struct CMUnitTest tests[] = {
         CLAIM(a_worker_finds_its_sockets_and_its_environment),
         CLAIM_DIRECT(a_worker_finds_its_sockets_and_its_environment),
