@@ -144,23 +144,35 @@ read_answer(struct ctl *ctl, int64_t id, struct err *err)
     }
 }
 
+/* One try. NULL: err says why, or *out_exit is not CTL_DONE and it has been said. */
+static json_t *
+try_call(struct ctl *ctl, const char *method, json_t *params, struct err *err,
+         enum ctl_exit *out_exit)
+{
+    static int64_t id;
+    id++;
+    *out_exit = ctl_connect(ctl);
+    if (*out_exit != CTL_DONE)
+        return NULL;
+    err->code = connection_send(ctl->connection, id, method, json_incref(params), err);
+    return err->code == 0 ? read_answer(ctl, id, err) : NULL;
+}
+
 json_t *
 ctl_call(struct ctl *ctl, const char *method, json_t *params, const char *subject,
          enum ctl_exit *out_exit)
 {
-    static int64_t id;
-    struct err err;
-    id++;
-    *out_exit = ctl_connect(ctl);
-    if (*out_exit != CTL_DONE) {
-        json_decref(params);
-        return NULL;
+    struct err err = {0};
+    json_t *message = try_call(ctl, method, params, &err, out_exit);
+    /* An engine that ends leaves its place to another at once. Looking twice does no harm. */
+    if (message == NULL && err.code == -EPIPE && strcmp(method, "server.shutdown") != 0) {
+        connection_close(&ctl->connection);
+        message = try_call(ctl, method, params, &err, out_exit);
     }
-    json_t *message = NULL;
-    if (connection_send(ctl->connection, id, method, params, &err) == 0)
-        message = read_answer(ctl, id, &err);
+    json_decref(params);
     if (message == NULL) {
-        *out_exit = ctl_say_lost(&err);
+        if (*out_exit == CTL_DONE)
+            *out_exit = ctl_say_lost(&err);
         return NULL;
     }
     json_t *result = json_incref(json_object_get(message, "result"));

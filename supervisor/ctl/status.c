@@ -196,7 +196,7 @@ print_status(struct ctl *ctl, const json_t *status)
     if (strcmp(ctl_string(supervisor, "state"), "stopping") == 0)
         puts("poold is stopping");
     if (ctl_integer(supervisor, "engine_restarts") > 0)
-        printf("poold: its engine was restarted %lld times; \"poolctl events\" tells why\n",
+        printf("poold: %lld engines ended before this one; \"poolctl events\" tells why\n",
                (long long)ctl_integer(supervisor, "engine_restarts"));
 }
 

@@ -332,10 +332,11 @@ without_a_supervisor_it_exits_69_and_says_where_it_looked(void **state)
     json_decref(error);
 }
 
-/* A peer that sends bytes to the first caller and closes. */
+/* A peer that sends bytes to each caller and closes. */
 struct peer {
     struct run run;
     int fd;
+    int callers;
     const char *bytes;
 };
 
@@ -345,6 +346,7 @@ peer_has_ended(void *ctx)
     struct peer *peer = ctx;
     int fd = accept4(peer->fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0) {
+        peer->callers++;
         ssize_t sent = send(fd, peer->bytes, strlen(peer->bytes), MSG_NOSIGNAL);
         (void)sent;
         close(fd);
@@ -372,6 +374,53 @@ replies_that_end_half_way_or_are_no_json_are_no_supervisor(void **state)
         unlink(strange.path);
         rmdir(strange.directory);
     }
+}
+
+static void
+looking_is_tried_twice_when_an_engine_ends_and_changing_is_not(void **state)
+{
+    struct shell *shell = *state;
+    static struct peer peer;
+    for (int change = 0; change < 2; change++) {
+        struct shell dying = *shell;
+        peer = (struct peer){.fd = fake_listen(&dying), .bytes = ""};
+        run_begin(&peer.run, dying.path, -1,
+                  change ? (const char *const[]){"recycle", "web", NULL}
+                         : (const char *const[]){"status", NULL});
+        assert_true(fake_until(shell, peer_has_ended, &peer, 10000));
+        run_end(&peer.run);
+        assert_int_equal(peer.run.status, 69);
+        assert_int_equal(peer.callers, change ? 1 : 2);
+        close(peer.fd);
+        unlink(dying.path);
+        rmdir(dying.directory);
+    }
+}
+
+/* The manual is read in a tree that was checked out; the tests run at its top. */
+static void
+every_verb_and_option_is_in_the_manual(void **state)
+{
+    struct run *run = RUN(*state, "help");
+    static char manual[65536];
+    FILE *file = fopen("man/poolctl.1", "r");
+    assert_non_null(file);
+    manual[fread(manual, 1, sizeof manual - 1, file)] = '\0';
+    fclose(file);
+    unsigned verbs = 0;
+    for (char *line = run->out, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        char entry[64], verb[32];
+        if (sscanf(line, "  %31[a-z]", verb) != 1 || strncmp(line, "  ", 2) != 0)
+            continue;
+        snprintf(entry, sizeof entry, "\n.It Cm %s", verb);
+        assert_holds(manual, entry);
+        verbs++;
+    }
+    assert_int_equal(verbs, 9);
+    assert_holds(manual, "\n.It Fl Fl wait\n");
+    assert_holds(manual, "\n.It Fl Fl timeout Ar duration\n");
+    assert_holds(manual, "\n.It Fl Fl follow , Fl f\n");
+    assert_holds(manual, "\n.It Fl Fl pool Ar pool\n");
 }
 
 /* --- Colour. */
@@ -423,6 +472,8 @@ main(void)
         TEST(events_that_are_followed_come_as_they_happen),
         TEST(without_a_supervisor_it_exits_69_and_says_where_it_looked),
         TEST(replies_that_end_half_way_or_are_no_json_are_no_supervisor),
+        TEST(looking_is_tried_twice_when_an_engine_ends_and_changing_is_not),
+        TEST(every_verb_and_option_is_in_the_manual),
         TEST(there_is_colour_on_a_terminal_only_and_not_with_no_color),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
