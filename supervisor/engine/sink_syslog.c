@@ -19,7 +19,7 @@ struct sink_syslog {
     struct sockaddr_un address;
     int fd;          /* -1: not connected */
     int why;         /* errno of the last attempt to connect */
-    msec connect_at; /* not before */
+    msec connect_at; /* not before, after an attempt that failed */
     pid_t pid;
 };
 
@@ -31,20 +31,20 @@ syslog_disconnect(struct sink_syslog *syslog)
     syslog->fd = -1;
 }
 
-/* Connects unless the last attempt is too near. Returns whether it is connected now. */
+/* Connects unless an attempt has just failed. Returns whether it is connected now. */
 static bool
 syslog_connect(struct sink_syslog *syslog)
 {
     msec now = io_now();
     if (now < syslog->connect_at)
         return false;
-    syslog->connect_at = now + SINK_RETRY_MS;
     syslog_disconnect(syslog);
     syslog->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (syslog->fd >= 0 &&
         connect(syslog->fd, (struct sockaddr *)&syslog->address, sizeof syslog->address) == 0)
         return true;
     syslog->why = errno;
+    syslog->connect_at = now + SINK_RETRY_MS;
     syslog_disconnect(syslog);
     return false;
 }
