@@ -76,7 +76,8 @@ def descriptors_are_given_back_when_workers_go(box):
     poold.ctl("stop", "more", "--wait")
     poold.ctl("start", "more", "--wait")
     processes.kill(poold.worker("web")["pid"])
-    poold.wait_event(6021, "web", cause="replacement")
+    poold.wait_event(6020, "web", cause="replacement")
+    wait_until(lambda: poold.workers("web", "ready"), what="the replacement to be ready")
     poold.wait_descriptors(before)
 
 
