@@ -20,6 +20,7 @@ static void children_assign(struct keeper *k);
 static void children_want(struct keeper *k, uint32_t wanted);
 static void launcher_probe(struct keeper *k);
 static void launcher_give_up(struct keeper *k);
+static void launches_forget(struct children *children);
 static void launcher_ended(struct keeper *k);
 static int child_make(struct keeper *k);
 static int child_ask(struct keeper *k, int child_end);
@@ -49,6 +50,7 @@ children_close(struct keeper *k)
         kill(children->parked[i].pid, SIGKILL);
     if (children->launcher > 0)
         kill(children->launcher, SIGKILL);
+    launches_forget(children);
 }
 
 void
@@ -191,6 +193,16 @@ launcher_give_up(struct keeper *k)
     launcher_ended(k);
 }
 
+/* What it made without having said so ends by itself, when its link is closed. */
+static void
+launches_forget(struct children *children)
+{
+    for (; children->launch_count > 0; children->launch_count--) {
+        fd_close(&children->launches[children->launch_at]);
+        children->launch_at = (children->launch_at + 1) % LAUNCHES_MAX;
+    }
+}
+
 /* Also where it has not begun. What it was asked for is asked again: children that it made without
  * saying so have no specification, and end when their links are closed. */
 static void
@@ -205,10 +217,7 @@ launcher_ended(struct keeper *k)
     children->launcher = 0;
     fd_close(&children->launcher_link);
     fd_close(&children->launcher_pidfd);
-    for (; children->launch_count > 0; children->launch_count--) {
-        fd_close(&children->launches[children->launch_at]);
-        children->launch_at = (children->launch_at + 1) % LAUNCHES_MAX;
-    }
+    launches_forget(children);
     timer_earliest(k, TIMER_SWEEP, k->now + REST_MS);
     bool lasted = k->now - children->launcher_since >= REST_MS;
     children->launcher_failures = lasted ? 0 : children->launcher_failures + 1;
