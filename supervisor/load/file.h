@@ -18,4 +18,8 @@ int file_read(const char *path, size_t size_max, struct file_text *, struct err 
 
 #define FILE_TRIES 3
 
+/* One try of it with an open descriptor; -EAGAIN: what is at path now is not what was read. */
+int file_read_descriptor(int fd, const char *path, size_t size_max, struct file_text *,
+                         struct err *);
+
 #endif

@@ -130,6 +130,34 @@ a_program_is_found_in_the_path_of_its_own_pool(void **state)
 }
 
 static void
+only_absolute_directories_and_executable_files_count_in_a_path(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/poold-test-XXXXXX", file[64], members[256];
+    assert_non_null(mkdtemp(dir));
+    snprintf(file, sizeof file, "%s/data", dir);
+    int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    close(fd);
+    snprintf(members, sizeof members,
+             "\"ready\": {\"command\": [\"data\"]}, \"environment\": {\"PATH\": \"%s\"}", dir);
+    struct compiled compiled = compile_pool(members);
+    assert_non_null(strstr(compiled.errors, "there is no program \"data\""));
+    compiled_fini(&compiled);
+    unlink(file);
+    rmdir(dir);
+
+    char *here = getcwd(NULL, 0);
+    assert_int_equal(chdir("/"), 0); /* where bin/sh is */
+    compiled = compile_pool(
+        "\"ready\": {\"command\": [\"sh\"]}, \"environment\": {\"PATH\": \"bin:/nowhere\"}");
+    assert_int_equal(chdir(here), 0);
+    free(here);
+    assert_non_null(strstr(compiled.errors, "there is no program \"sh\""));
+    compiled_fini(&compiled);
+}
+
+static void
 argv0_stays_as_written_and_the_program_is_absolute(void **state)
 {
     (void)state;
@@ -465,6 +493,7 @@ main(void)
         cmocka_unit_test(every_setting_reaches_its_place),
         cmocka_unit_test(a_surge_above_the_pool_is_all_its_workers),
         cmocka_unit_test(a_program_is_found_in_the_path_of_its_own_pool),
+        cmocka_unit_test(only_absolute_directories_and_executable_files_count_in_a_path),
         cmocka_unit_test(argv0_stays_as_written_and_the_program_is_absolute),
         cmocka_unit_test(an_absolute_program_need_not_exist_yet),
         cmocka_unit_test(the_environment_is_clean_and_the_pools_own_comes_on_top),

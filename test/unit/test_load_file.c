@@ -106,6 +106,14 @@ a_huge_file_is_refused_unread(void **state)
     unlink(path);
 }
 
+/* Files in /proc have size 0 and some bytes: as if they grew. */
+static void
+a_file_that_grows_is_refused(void **state)
+{
+    (void)state;
+    expect_refused("/proc/uptime", -EAGAIN, "it changed while it was read, 3 times in a row");
+}
+
 static void
 a_file_that_others_may_write_is_refused(void **state)
 {
@@ -157,6 +165,29 @@ check_exits_78_for_errors_and_0_for_none(void **state)
     fclose(stream);
     free(out);
     unlink(path);
+}
+
+static void
+a_file_that_was_replaced_since_it_was_opened_is_read_again(void **state)
+{
+    (void)state;
+    struct file_text text;
+    struct err err;
+    write_file(path, "old", 0600);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(file_read_descriptor(fd, path, 4096, &text, &err), 0);
+    free(text.bytes);
+    write_file(other, "new", 0600);
+    assert_int_equal(rename(other, path), 0);
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    assert_int_equal(file_read_descriptor(fd, path, 4096, &text, &err), -EAGAIN);
+    assert_int_equal(file_read(path, 4096, &text, &err), 0);
+    assert_memory_equal(text.bytes, "new", 3);
+    free(text.bytes);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    assert_int_equal(file_read_descriptor(fd, path, 4096, &text, &err), -EAGAIN);
+    close(fd);
 }
 
 /* Replaces the file by rename, the way editors do, until it is killed. */
@@ -215,9 +246,11 @@ main(void)
         cmocka_unit_test(a_fifo_is_refused_without_waiting_for_a_writer),
         cmocka_unit_test(what_is_no_regular_file_is_refused),
         cmocka_unit_test(a_huge_file_is_refused_unread),
+        cmocka_unit_test(a_file_that_grows_is_refused),
         cmocka_unit_test(a_file_that_others_may_write_is_refused),
         cmocka_unit_test(a_refused_file_is_an_error_of_the_configuration),
         cmocka_unit_test(check_exits_78_for_errors_and_0_for_none),
+        cmocka_unit_test(a_file_that_was_replaced_since_it_was_opened_is_read_again),
         cmocka_unit_test(a_file_that_is_replaced_meanwhile_is_read_old_or_new_but_never_mixed),
     };
     return cmocka_run_group_tests_name("load_file", tests, make_dir, remove_dir) != 0;

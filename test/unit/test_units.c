@@ -56,7 +56,8 @@ what_is_no_duration_is_refused_and_out_is_untouched(void **state)
                                       "1ms1s",
                                       "0x1s",
                                       "1h30",
-                                      "99999999999999999999s"};
+                                      "99999999999999999999s",
+                                      "18446744073709551616ms"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         uint64_t ms = 77;
         struct err err;
@@ -123,6 +124,7 @@ what_is_no_size_is_refused(void **state)
         assert_int_equal(size_parse(bad[i], &bytes, &err), -EINVAL);
         assert_non_null(strstr(err.text, "MiB"));
     }
+    assert_int_equal(size_parse("18446744073709551616B", &bytes, NULL), -EINVAL);
     assert_int_equal(size_parse("16777216TiB", &bytes, NULL), -ERANGE);
     assert_int_equal(bytes, 7);
 }
