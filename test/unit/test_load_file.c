@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/socket.h>
@@ -190,11 +191,15 @@ a_file_that_was_replaced_since_it_was_opened_is_read_again(void **state)
     close(fd);
 }
 
-/* Replaces the file by rename, the way editors do, until it is killed. */
+/* Replaces the file by rename, the way editors do, until it is killed, at the latest when the test
+ * is gone. */
 static void
 replace_for_ever(void)
 {
     static char big[20000];
+    alarm(60);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+        _exit(1);
     for (unsigned i = 0;; i++) {
         int fd = open(other, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         size_t len = i % 2 == 0 ? sizeof big : 100;
