@@ -12,21 +12,26 @@ _Static_assert(CHILD_LINK_FD > 3 + SPEC_FDS_MAX, "sockets must land on 3 and up"
 /* First instruction in C; stack is argc, argv, NULL, envp, NULL as the kernel left them. */
 _Noreturn void helper_main(long *stack);
 
-/* Serves the keeper's requests for children until the keeper closes the link. */
-_Noreturn void launcher_run(void);
-
-/* A child's whole life: prepare what no specification changes, wait for the specification, become
- * what it says. link is its end of the pair. */
-_Noreturn void child_run(int link);
-
-/* 0, 1 and 2 become /dev/null. Returns 0 or a negative errno. */
-int null_standard_fds(void);
-
 /* The first step that failed; none: step is STEP_NONE. */
 struct failure {
     enum spawn_step step;
     int error; /* positive errno */
 };
+
+/* Serves the keeper's requests for children until the keeper closes the link. */
+_Noreturn void launcher_run(void);
+
+/* What is the same for every child and passes from parent to child: standard descriptors, OOM score,
+ * root's locks. Done once, by the launcher or by a child that has none. */
+struct failure heritage_make(void);
+
+/* A child's whole life: prepare what no specification changes, wait for the specification, become
+ * what it says. link is its end of the pair, heritage what heritage_make returned; a failure is kept
+ * until there is a worker to report it for. */
+_Noreturn void child_run(int link, struct failure heritage);
+
+/* 0, 1 and 2 become /dev/null. Returns 0 or a negative errno. */
+int null_standard_fds(void);
 
 /* Each returns whether it succeeded, and fills failure when it did not. As root only. */
 bool identity_lock_root(struct failure *failure); /* securebits, bounding set, ambient set */

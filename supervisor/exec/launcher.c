@@ -16,9 +16,8 @@ _Noreturn void
 launcher_run(void)
 {
     /* It outlives poold's terminal, and must not hold poold's stdout open. */
-    if (null_standard_fds() < 0)
-        sys_exit(HELPER_EXIT);
     SYS0(SYS_setsid);
+    struct failure heritage = heritage_make();
     for (;;) {
         int link = -1;
         if (request_read(&link) <= 0)
@@ -27,7 +26,7 @@ launcher_run(void)
          * launcher's own, SIGCHLD. */
         long pid = SYS5(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
         if (pid == 0)
-            child_run(link);
+            child_run(link, heritage);
         /* Closed before the answer: after it, nobody but the child holds the child's end. */
         SYS1(SYS_close, link);
         struct launch_reply reply = {.pid = (int32_t)pid};

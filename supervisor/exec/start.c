@@ -39,7 +39,7 @@ helper_main(long *stack)
     if (argc == 2 && word_is(argv[1], "launch"))
         launcher_run();
     if (argc == 2 && word_is(argv[1], "park"))
-        child_run(HELPER_LINK_FD);
+        child_run(HELPER_LINK_FD, heritage_make());
     if (argc >= 5 && word_is(argv[1], "engine"))
         engine_run(argv + 2, argv + argc + 1);
     sys_exit(HELPER_EXIT); /* started by hand: it has nothing to say to a person */
