@@ -119,10 +119,13 @@ class Poold:
         return [w for w in self.pool(name)["workers"] if state is None or w["state"] == state]
 
     def worker(self, name):
-        """The one ready worker of a pool, with a pid."""
-        ready = self.workers(name, "ready")
-        assert len(ready) == 1, f"not one ready worker but {ready}"
-        return ready[0]
+        """The one ready worker of a pool, once there is one."""
+
+        def one():
+            ready = self.workers(name, "ready")
+            return ready if len(ready) == 1 else None
+
+        return wait_until(one, what=f"one ready worker of {name}")[0]
 
     def wait_state(self, name, state, limit=10):
         """Until the pool is in that state; what it is meanwhile stands in the message."""
@@ -138,6 +141,23 @@ class Poold:
         except Late as late:
             raise Late(f"{late}; it is {json.dumps(seen)}") from None
         return seen
+
+    def pools(self):
+        """Every pool with its workers, and the supervisor. None while poold has just begun."""
+        reply = self.call("pool.list")
+        complete = len(reply["pools"]) == reply["supervisor"]["pools"]
+        return reply if complete else None
+
+    def wait_all_started(self, limit=20):
+        """Until every pool is started; returns the pids of the workers by pool."""
+
+        def all_started():
+            reply = self.pools()
+            if not reply or not all(p["state"] == "started" for p in reply["pools"]):
+                return None
+            return {p["name"]: [w["pid"] for w in p["workers"]] for p in reply["pools"]}
+
+        return wait_until(all_started, limit, "all pools to be started")
 
     # --- events
 

@@ -93,8 +93,7 @@ def a_subscriber_that_does_not_read_is_told_what_it_lost(box):
 @claim(limit=40)
 def a_caller_that_does_not_read_does_not_hold_others_up(box):
     poold = box.poold({f"p{n}": box.pool("--ready", "0", ready="notify") for n in range(30)})
-    wait_until(lambda: all(p["state"] == "started" for p in poold.call("pool.list")["pools"]), 20,
-               "30 pools to be started")
+    poold.wait_all_started()
     slow = [poold.control() for _ in range(10)]
     for control in slow:
         control.socket.setblocking(False)

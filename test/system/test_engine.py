@@ -141,16 +141,10 @@ def a_disabled_pool_stays_disabled_over_the_engine_s_death(box):
 @claim(limit=40)
 def a_new_engine_resumes_with_a_hundred_pools(box):
     poold = box.poold({f"p{n}": box.pool("--ready", "0", ready="notify") for n in range(100)})
-
-    def pids():
-        pools = poold.call("pool.list")["pools"]
-        if not all(p["state"] == "started" for p in pools):
-            return None
-        return {p["name"]: [w["pid"] for w in p["workers"]] for p in pools}
-
-    before = wait_until(pids, 20, "100 pools to be started")
+    before = poold.wait_all_started()
+    assert len(before) == 100
     kill_engine(poold)
-    assert wait_until(pids, what="100 pools to be there again") == before
+    assert poold.wait_all_started() == before
     poold.stop()
 
 

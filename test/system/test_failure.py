@@ -251,3 +251,18 @@ def a_pool_that_fails_leaves_others_alone(box):
     poold.wait_event(1002, "bad", limit=20)
     running.finish_without_failure()
     assert poold.worker("web")["pid"] == pid
+
+
+@claim()
+def a_worker_that_is_killed_while_it_drains_is_no_failure(box):
+    poold = box.poold({"web": box.pool("--ready", "0", "--once", box.touch("once"), "--linger",
+                                       "20000", ready="notify")})
+    poold.wait_state("web", "started")
+    poold.ctl("recycle", "web")
+    old = wait_until(lambda: poold.workers("web", "draining"), what="a draining worker")[0]
+    processes.kill(old["pid"])
+    event = poold.wait_event(6023, "web")
+    assert event["fields"]["signal"] == 9 and event["fields"]["pid"] == old["pid"], event
+    poold.wait_event(6022, "web")
+    assert not poold.events(1009) and not poold.events(1013)
+    assert poold.pool("web")["failures"]["in_window"] == 0

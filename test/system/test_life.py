@@ -54,12 +54,7 @@ def each_step_of_a_life_is_one_event_in_order(box):
 @claim()
 def fifty_pools_start_at_once_and_end_without_a_trace(box):
     poold = box.poold({f"p{n}": box.pool("--ready", "0", ready="notify") for n in range(50)})
-
-    def all_started():
-        pools = poold.call("pool.list")["pools"]
-        return all(p["state"] == "started" for p in pools)
-
-    wait_until(all_started, 20, "50 pools to be started")
+    assert len(poold.wait_all_started()) == 50
     assert poold.supervisor()["workers"] == 50
     poold.stop()
 

@@ -1,0 +1,90 @@
+"""test_limits.py - poold within the bounds of the machine: starts at one time, descriptors, and the
+ways of starting that are left where the kernel refuses the fast one."""
+
+import os
+import resource
+
+import load
+import processes
+from harness import claim
+from waiting import wait_until
+
+
+@claim()
+def no_more_workers_start_at_one_time_than_the_limit_allows(box):
+    poold = box.poold({f"p{n}": box.pool("--ready", "150", ready="notify") for n in range(20)})
+    seen, waited = 0, 0
+
+    def all_started():
+        nonlocal seen, waited
+        reply = poold.pools()
+        if not reply:
+            return False
+        starts = reply["supervisor"]["starts"]
+        assert starts["held"] <= starts["max"] == 2 * len(os.sched_getaffinity(0)), starts
+        starting = [w for p in reply["pools"] for w in p["workers"] if w["state"] == "starting"]
+        assert len(starting) <= starts["max"], starting
+        seen, waited = max(seen, len(starting)), max(waited, starts["waiting"])
+        return all(p["state"] == "started" for p in reply["pools"])
+
+    wait_until(all_started, 20, "20 pools to be started")
+    assert seen > 1 and waited > 0, (seen, waited)
+
+
+@claim()
+def a_plan_that_needs_more_descriptors_than_there_are_is_refused_with_the_numbers(box):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+    poold = box.poold({"web": box.pool("--ready", "0", ready="notify", workers={"min": 1000})},
+                      answering=False)
+    poold.wait_end(10, 78)
+    assert "asks for 1000 workers" in poold.log() and "allows 3" in poold.log(), poold.log()
+    poold.census()
+
+
+@claim()
+def few_descriptors_are_enough_for_few_workers(box):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+    poold = box.poold({"web": box.pool("--ready", "0", ready="notify", workers={"min": 10})})
+    poold.wait_state("web", "started")
+    poold.ctl("recycle", "web", "--wait")
+    poold.stop()
+
+
+def live(box, options=()):
+    """What every way of starting must give: a start, a recycle under load, a death, an exec failure."""
+    address = box.address()
+    program = box.path("program")
+    os.symlink(box.program("fixture_worker"), program)
+    poold = box.poold({"web": {"command": [program, "--ready", "10", "--drain"], "ready": "notify",
+                               "listen": [address], "failure": {"max_failures": 2}}},
+                      options=options)
+    poold.wait_state("web", "started")
+    running = box.load(address)
+    for _ in range(3):
+        poold.ctl("recycle", "web", "--wait")
+    running.finish_without_failure()
+    processes.kill(poold.worker("web")["pid"])
+    poold.wait_event(6020, "web", cause="replacement")
+    wait_until(lambda: load.answers(address), what="an answer of the replacement")
+    os.unlink(program)
+    processes.kill(poold.worker("web")["pid"])
+    poold.wait_state("web", "disabled")
+    assert len(poold.events(1009, "web")) == 2
+    poold.stop()
+
+
+@claim()
+def without_the_launcher_all_is_the_same(box):
+    live(box, ["--no-launcher"])
+
+
+@claim()
+def without_pidfds_all_is_the_same(box):
+    os.environ["POOLD_NO_PIDFD"] = "1"
+    live(box)
+
+
+@claim()
+def without_either_all_is_the_same(box):
+    os.environ["POOLD_NO_PIDFD"] = "1"
+    live(box, ["--no-launcher"])
