@@ -9,6 +9,8 @@
 /* Rounds of reading before a deadline is believed while input keeps coming: a flood cannot put off
  * time for ever. */
 #define CONFIRM_ROUNDS_MAX 64u
+#define STALL_MS           200u /* a turn that comes so late: this process stood still */
+#define STALL_GRACE_MS     100u /* then the keeper may have, too: it gets time to tell what happened */
 
 /* --- what the parts may ask */
 msec
@@ -284,6 +286,8 @@ shell_feed(struct shell *shell, struct event *event)
 static bool
 deadline_is_confirmed(struct shell *shell)
 {
+    if (shell_now(shell) < shell->believe_at)
+        return false;
     bool more = keeper_link_read(shell->link, 256);
     more |= workers_read(shell->workers, 64);
     if (more && ++shell->confirm_rounds < CONFIRM_ROUNDS_MAX)
@@ -295,19 +299,24 @@ deadline_is_confirmed(struct shell *shell)
 static void
 arm(struct shell *shell)
 {
-    msec at = MIN(core_deadline(shell->core), control_deadline(shell->control));
+    msec at = MAX(core_deadline(shell->core), shell->believe_at);
+    at = MIN(at, control_deadline(shell->control));
     at = MIN(at, workers_deadline(shell->workers));
     for (uint32_t i = 0; i < shell->sinks_len; i++)
         at = MIN(at, sink_deadline(shell->sinks[i]));
     if (shell->boot_next != NONE)
         at = shell_now(shell);
     io_wake_at(shell->io, at);
+    shell->awaited_at = MAX(at, shell_now(shell));
 }
 
 void
 shell_turn(void *ctx)
 {
     struct shell *shell = ctx;
+    if (shell->awaited_at != 0 && shell_now(shell) > shell->awaited_at &&
+        shell_now(shell) - shell->awaited_at > STALL_MS)
+        shell->believe_at = shell_now(shell) + STALL_GRACE_MS;
     shell_boot(shell);
     if (core_deadline(shell->core) <= shell_now(shell) && deadline_is_confirmed(shell)) {
         struct event tick = {.kind = EV_TICK};

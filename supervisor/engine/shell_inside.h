@@ -52,6 +52,8 @@ struct shell {
     enum boot boot;
     uint32_t boot_next; /* BOOT_POOLS: the next pool; NONE: nothing to do by itself */
     uint32_t confirm_rounds;
+    msec awaited_at; /* when the turn before wanted the next one at the latest */
+    msec believe_at; /* after a stall: no deadline counts before */
     int exit_status;
     bool restored; /* the core came out of the state memfd */
     bool stepping;
