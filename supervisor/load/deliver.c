@@ -6,6 +6,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "supervisor/load/advice.h"
 #include "supervisor/load/load.h"
 #include "supervisor/record.h"
 #include "supervisor/verbs.h"
@@ -76,6 +77,7 @@ print_verdict(const struct record *record, FILE *out)
                 header->pools, header->pools == 1 ? "" : "s", header->sockets,
                 header->sockets == 1 ? "" : "s");
     print_warnings(record_text(record, header->warning_text), out);
+    advice_print(record, out);
     return header->errors > 0 ? EX_CONFIG : 0;
 }
 
