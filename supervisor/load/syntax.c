@@ -10,7 +10,7 @@ struct duplicates {
     struct load *load;
     const char *text;
     size_t len;
-    struct map seen;                            /* member -> offset of its key */
+    struct map seen;                            /* member -> line and column of its key */
     struct json_node above[JSON_DEPTH_MAX + 1]; /* the value at hand and what it is in, by depth */
 };
 
@@ -44,6 +44,12 @@ point(const struct duplicates *duplicates, unsigned depth, struct pointer *point
     }
 }
 
+static uint64_t
+place_packed(struct json_place place)
+{
+    return (uint64_t)place.line << 32 | place.column;
+}
+
 static void
 check_duplicate(const struct json_node *node, void *arg)
 {
@@ -54,15 +60,15 @@ check_duplicate(const struct json_node *node, void *arg)
         return;
     const uint64_t *first = map_find(&duplicates->seen, node->member);
     if (first == NULL) {
-        if (map_put(&duplicates->seen, node->member, node->key.offset) != 0)
+        if (map_put(&duplicates->seen, node->member, place_packed(node->key)) != 0)
             load->failed = true;
         return;
     }
-    struct json_place place = json_place_of(duplicates->text, duplicates->len, (size_t)*first);
     struct pointer pointer;
     point(duplicates, node->depth, &pointer);
     problem_add_place(&load->problems, &pointer, node->key,
-                      "the key is there already, at line %u, column %u", place.line, place.column);
+                      "the key is there already, at line %u, column %u", (unsigned)(*first >> 32),
+                      (unsigned)(*first & UINT32_MAX));
 }
 
 static void
