@@ -51,6 +51,8 @@ children_close(struct keeper *k)
     if (children->launcher > 0)
         kill(children->launcher, SIGKILL);
     launches_forget(children);
+    while (k->spare_count > 0)
+        channel_close(k, &k->spares[--k->spare_count]);
 }
 
 void
@@ -70,7 +72,11 @@ void
 children_refill(struct keeper *k)
 {
     struct children *children = &k->children;
+    enum spawn_step step;
     children_serve(k);
+    while (k->spare_count < children->parked_target &&
+           channel_open(k, &k->spares[k->spare_count], &step) == 0)
+        k->spare_count++;
     if (k->now >= children->refill_not_before && children->parked_count < children->parked_target)
         children_want(k, k->workers.waiting_count + children->parked_target -
                              children->parked_count);
@@ -152,7 +158,10 @@ children_assign(struct keeper *k)
     struct children *children = &k->children;
     while (k->workers.waiting_count > 0 && children->parked_count > 0) {
         struct child *child = &children->parked[children->parked_count - 1];
-        switch (spawn_give(k, child)) {
+        enum give given = spawn_give(k, child);
+        /* Children and channels alike are made anew, but not in the way of what was just started. */
+        timer_earliest(k, TIMER_REFILL, MAX(k->now + REFILL_MS, children->refill_not_before));
+        switch (given) {
         case CHILD_LOST:
             fd_close(&child->link);
             fd_close(&child->pidfd);
@@ -160,12 +169,10 @@ children_assign(struct keeper *k)
             break;
         case CHILD_TAKEN:
             children->parked_count--;
-            timer_earliest(k, TIMER_REFILL, MAX(k->now + REFILL_MS, children->refill_not_before));
             break;
         case WORKER_FAILED:
             break;
         case NO_ROOM:
-            timer_earliest(k, TIMER_REFILL, k->now + REFILL_MS);
             return;
         }
     }

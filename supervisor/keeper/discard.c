@@ -25,8 +25,8 @@ discard_start(struct keeper *k)
     for (uint32_t i = 0; i < k->workers.used; i++) {
         struct worker *worker = &k->workers.v[i];
         if (worker_is_alive(worker) && worker->kind == SPAWN_WORKER) {
-            discard_add(k, worker->notify_fd);
-            discard_add(k, worker->output_fd);
+            discard_add(k, worker->channel.notify);
+            discard_add(k, worker->channel.output);
         }
     }
 }

@@ -126,11 +126,8 @@ worker_check(struct keeper *k, struct worker *worker)
     kill(-worker->pid, SIGKILL);
     worker->code = (uint16_t)info.si_code;
     worker->status = info.si_status;
-    if (worker->pidfd >= 0)
-        k->workers.pidfds--;
-    else
+    if (worker->pidfd < 0)
         k->workers.without_pidfd--;
-    fd_close(&worker->pidfd);
     worker_enter(&k->workers, worker, IN_EXITED);
     report_worker(k, worker, REPORT_EXITED);
 }

@@ -34,22 +34,32 @@ void
 worker_release(struct keeper *k, const struct verb *verb)
 {
     struct worker *worker = worker_find(&k->workers, verb->worker, verb->spawn);
-    if (worker == NULL || worker->in != IN_EXITED)
+    if (worker == NULL || worker->in != IN_EXITED || worker->released)
         return;
-    if (worker->queued)
-        worker->released = 1; /* its reports are not wanted any more, but it stands in the line */
-    else
-        worker_free(k, worker);
+    /* Forgotten at the end of the turn: what the same turn starts does not wait for it. */
+    worker->released = 1;
+    if (!worker->queued)
+        line_add(&k->workers, &k->workers.leaving, worker);
 }
 
 void
-worker_free(struct keeper *k, struct worker *worker)
+workers_forget(struct keeper *k, uint32_t most)
 {
-    siginfo_t info;
-    waitid(P_PID, (id_t)worker->pid, &info, WEXITED | WNOHANG);
-    notify_close(k, worker);
-    fd_close(&worker->output_fd);
-    worker_enter(&k->workers, worker, IN_FREE);
+    struct worker *worker;
+    while ((worker = line_first(&k->workers, &k->workers.leaving)) != NULL) {
+        siginfo_t info;
+        if (most-- == 0) {
+            timer_earliest(k, TIMER_RESEND, k->now); /* another turn, at once */
+            return;
+        }
+        line_drop_first(&k->workers, &k->workers.leaving);
+        waitid(P_PID, (id_t)worker->pid, &info, WEXITED | WNOHANG);
+        channel_close(k, &worker->channel);
+        if (worker->pidfd >= 0)
+            k->workers.pidfds--;
+        fd_close(&worker->pidfd);
+        worker_enter(&k->workers, worker, IN_FREE);
+    }
 }
 
 void

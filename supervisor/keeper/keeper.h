@@ -118,6 +118,8 @@ struct keeper {
     struct worker_table workers;
     struct children children;
     struct engine engine;
+    struct channel spares[PARKED_MAX]; /* made ahead, as many as children are parked */
+    uint32_t spare_count;
     struct socket_slot *sockets; /* one per socket record */
     uint32_t fds_for_workers;    /* descriptors that workers may hold together, pidfds too */
     msec now;
@@ -172,15 +174,17 @@ bool spawn_fail_first(struct keeper *k, enum spawn_step step, int error);
 /* --- hold.c: what a living or dead worker's process takes. */
 void worker_signal(struct keeper *k, const struct verb *verb);
 void worker_release(struct keeper *k, const struct verb *verb);
-void worker_free(struct keeper *k, struct worker *worker); /* reaps; it must have exited */
+void workers_forget(struct keeper *k, uint32_t most); /* the released: reaps and closes */
 void worker_no_pidfd(struct keeper *k, struct worker *worker);
 void workers_make_room(struct keeper *k); /* for one worker's descriptors: pidfds must go first */
 void workers_kill(struct keeper *k);
 
-/* --- notify.c: 0 or a negative errno. */
-int notify_open(struct keeper *k, struct worker *worker, const struct record_pool *pool);
-void notify_close(struct keeper *k, struct worker *worker);
-void notify_path(const struct keeper *k, const struct worker *worker, char *out, size_t size);
+/* --- channel.c: 0, or a negative errno and the step that failed. */
+int channel_open(struct keeper *k, struct channel *channel, enum spawn_step *step);
+int channel_take(struct keeper *k, struct channel *channel, const struct record_pool *pool,
+                 enum spawn_step *step); /* a spare one, or a new one, for a worker of that pool */
+void channel_close(struct keeper *k, struct channel *channel);
+void channel_path(const struct keeper *k, const struct channel *channel, char *out, size_t size);
 
 /* --- exits.c */
 #define SWEEP_MS 50 /* at most that often workers without a pidfd are looked at, each for 0.6 us */

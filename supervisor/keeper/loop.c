@@ -47,12 +47,24 @@ loop_run(struct keeper *k)
         struct epoll_event events[TURN_MAX];
         /* What came up in this turn is told before the next wait, in one place. */
         reports_pump(k);
+        workers_forget(k, TURN_MAX);
         int count = epoll_wait(k->epoll_fd, events, TURN_MAX, timeout_until_next(k));
         k->now = clock_now();
         /* An event may be about a place that changed hands earlier in this very turn: every handler
          * asks the kernel before it believes it. */
-        for (int i = 0; i < count && !k->done; i++)
-            handlers[events[i].data.u64 >> 32](k, (uint32_t)events[i].data.u64);
+        bool signals = false;
+        for (int i = 0; i < count && !k->done; i++) {
+            uint64_t tag = events[i].data.u64 >> 32;
+            if (tag == TAG_SIGNALS)
+                signals = true;
+            else
+                handlers[tag](k, (uint32_t)events[i].data.u64);
+        }
+        /* SIGCHLD says what a pidfd has mostly said already: the engine need not wait for it. */
+        if (signals && !k->done) {
+            reports_pump(k);
+            signals_read(k, 0);
+        }
         if (!k->done)
             timers_fire(k);
     }

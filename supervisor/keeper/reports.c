@@ -45,7 +45,7 @@ reports_reset(struct keeper *k)
         worker->queued = 0;
         worker->reports = 0;
         if (worker->released)
-            worker_free(k, worker);
+            line_add(&k->workers, &k->workers.leaving, worker);
     }
     for (uint32_t i = 0; i < k->workers.used; i++)
         k->workers.v[i].known = 0;
@@ -183,7 +183,7 @@ workers_pump(struct keeper *k)
         worker->queued = 0;
         worker->reports = 0;
         if (worker->released)
-            worker_free(k, worker);
+            line_add(&k->workers, &k->workers.leaving, worker);
     }
     return true;
 }
@@ -201,7 +201,7 @@ worker_pump(struct keeper *k, struct worker *worker)
                  {REPORT_EXEC_FAILED, VERB_EXEC_FAILED},
                  {REPORT_EXITED,      VERB_EXITED}};
     /* clang-format on */
-    const int fds[] = {worker->notify_fd, worker->output_fd};
+    const int fds[] = {worker->channel.notify, worker->channel.output};
     for (size_t i = 0; i < ARRAY_LEN(order); i++) {
         struct verb verb = {.kind = order[i].kind};
         if ((worker->reports & order[i].report) == 0)
@@ -250,7 +250,7 @@ list_one(struct keeper *k, struct worker *worker)
         [IN_EXITED]      = PHASE_EXITED,
     };
     /* clang-format on */
-    const int fds[] = {worker->notify_fd, worker->output_fd};
+    const int fds[] = {worker->channel.notify, worker->channel.output};
     if (worker->in == IN_FREE)
         return true;
     if (worker->in == IN_WAITING) /* asked for by this engine: answered as that; else wait for it */

@@ -1,6 +1,5 @@
 /* spawn.c - SPAWN: from a question to a process that has its specification. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,8 +10,8 @@
 static int spawn_refusal(const struct keeper *k, const struct verb *verb);
 static bool fail_answer(struct keeper *k, const struct verb *like, enum spawn_step step, int error);
 static unsigned reports_known(const struct worker *worker);
-static int spec_send(struct keeper *k, const struct worker *worker, int link, int output_write);
-static int spec_fds(const struct keeper *k, const struct worker *worker, int output_write, int *fds);
+static int spec_send(struct keeper *k, const struct worker *worker, int link);
+static int spec_fds(const struct keeper *k, const struct worker *worker, int *fds);
 static void waiting_take_first(struct keeper *k);
 static void worker_start(struct keeper *k, struct worker *worker, const struct child *child);
 
@@ -25,10 +24,15 @@ spawn_asked(struct keeper *k, const struct verb *verb)
         return;
     }
     struct worker *worker = worker_find(&k->workers, verb->worker, verb->spawn);
+    if (worker != NULL && worker->released) {
+        workers_forget(k, k->workers.places); /* the name is free again, as far as anybody knows */
+        worker = worker_find(&k->workers, verb->worker, verb->spawn);
+    }
     if (worker != NULL) {
         /* Asked again, by an engine that does not know: the same answers again, all of them. */
         worker->request = verb->request;
         worker->known = 1;
+        worker->released = 0; /* it stands in the line of reports, and stays */
         report_worker(k, worker, reports_known(worker));
         return;
     }
@@ -50,29 +54,20 @@ spawn_give(struct keeper *k, const struct child *child)
     struct worker *worker = line_first(&k->workers, &k->workers.waiting);
     const struct record_pool *pool = &k->record.pools[worker->id.pool];
     enum spawn_step step = STEP_NONE;
-    int output[2] = {-1, -1}, error = 0;
+    int error = 0;
     workers_make_room(k);
-    if (worker->kind == SPAWN_WORKER) {
-        error = notify_open(k, worker, pool);
-        if (error != 0) {
-            step = STEP_NOTIFY_SOCKET;
-        } else if (pipe2(output, O_CLOEXEC) != 0 || fcntl(output[0], F_SETFL, O_NONBLOCK) != 0) {
-            error = -errno;
-            step = STEP_OUTPUT_PIPE;
-        }
+    if (worker->kind == SPAWN_WORKER)
+        error = channel_take(k, &worker->channel, pool, &step);
+    if (error == 0) {
+        step = STEP_DESCRIPTORS;
+        error = spec_send(k, worker, child->link);
     }
     if (error == 0) {
-        error = spec_send(k, worker, child->link, output[1]);
-        step = error == 0 ? STEP_NONE : STEP_DESCRIPTORS;
-    }
-    fd_close(&output[1]);
-    if (error == 0) {
-        worker->output_fd = output[0];
+        fd_close(&worker->channel.output_worker);
         worker_start(k, worker, child);
         return CHILD_TAKEN;
     }
-    fd_close(&output[0]);
-    notify_close(k, worker);
+    channel_close(k, &worker->channel);
     if (step == STEP_DESCRIPTORS && (error == -EPIPE || error == -ECONNRESET))
         return CHILD_LOST;
     return spawn_fail_first(k, step, -error) ? WORKER_FAILED : NO_ROOM;
@@ -131,7 +126,7 @@ reports_known(const struct worker *worker)
 
 /* 0 or a negative errno; -EPIPE or -ECONNRESET: the child is dead. */
 static int
-spec_send(struct keeper *k, const struct worker *worker, int link, int output_write)
+spec_send(struct keeper *k, const struct worker *worker, int link)
 {
     const struct record_pool *pool = &k->record.pools[worker->id.pool];
     union {
@@ -139,7 +134,7 @@ spec_send(struct keeper *k, const struct worker *worker, int link, int output_wr
         char space[CMSG_SPACE(SPEC_FDS_MAX * sizeof(int))];
     } control;
     int fds[SPEC_FDS_MAX];
-    int count = spec_fds(k, worker, output_write, fds);
+    int count = spec_fds(k, worker, fds);
     if (count < 0)
         return count;
     struct spec spec = {.version = SPEC_VERSION,
@@ -152,7 +147,7 @@ spec_send(struct keeper *k, const struct worker *worker, int link, int output_wr
                         .nofile_hard = k->nofile.rlim_max};
     spec.sockets = (uint16_t)(count - (worker->kind == SPAWN_WORKER ? 2 : 1));
     if (worker->kind == SPAWN_WORKER)
-        notify_path(k, worker, spec.notify, sizeof spec.notify);
+        channel_path(k, &worker->channel, spec.notify, sizeof spec.notify);
 
     struct iovec iov = {&spec, sizeof spec};
     size_t bytes = (size_t)count * sizeof(int);
@@ -169,7 +164,7 @@ spec_send(struct keeper *k, const struct worker *worker, int link, int output_wr
 
 /* Returns how many, or -ENOTCONN when a socket of the pool has not been bound. */
 static int
-spec_fds(const struct keeper *k, const struct worker *worker, int output_write, int *fds)
+spec_fds(const struct keeper *k, const struct worker *worker, int *fds)
 {
     const struct record_pool *pool = &k->record.pools[worker->id.pool];
     int count = 0;
@@ -181,7 +176,7 @@ spec_fds(const struct keeper *k, const struct worker *worker, int output_write, 
         }
     }
     if (worker->kind == SPAWN_WORKER)
-        fds[count++] = output_write;
+        fds[count++] = worker->channel.output_worker;
     fds[count++] = k->config_fd;
     return count;
 }
@@ -208,7 +203,7 @@ worker_start(struct keeper *k, struct worker *worker, const struct child *child)
         k->workers.pidfds++;
     else
         k->workers.without_pidfd++;
-    if (worker->pidfd >= 0 && loop_watch(k, worker->pidfd, EPOLLIN, TAG_WORKER_EXIT, index) != 0)
+    if (worker->pidfd >= 0 && loop_watch(k, worker->pidfd, EPOLLIN | EPOLLONESHOT, TAG_WORKER_EXIT, index) != 0)
         worker_no_pidfd(k, worker);
     if (worker->pidfd < 0)
         timer_earliest(k, TIMER_SWEEP, k->now + SWEEP_MS); /* it may have died unseen already */

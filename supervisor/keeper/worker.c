@@ -24,7 +24,8 @@ workers_open(struct worker_table *table, uint32_t places)
                                    .buckets = buckets,
                                    .free_first = NONE,
                                    .waiting = {NONE, NONE},
-                                   .reporting = {NONE, NONE}};
+                                   .reporting = {NONE, NONE},
+                                   .leaving = {NONE, NONE}};
     table->by_id = (uint32_t *)(void *)(table->v + places);
     table->by_pid = table->by_id + buckets;
     return 0;
@@ -73,8 +74,7 @@ worker_add(struct worker_table *table, struct worker_id id, unsigned kind)
                               .in = IN_FREE,
                               .link = -1,
                               .pidfd = -1,
-                              .notify_fd = -1,
-                              .output_fd = -1,
+                              .channel = CHANNEL_NONE,
                               .id_next = *head,
                               .line_next = NONE};
     *head = worker_index(table, worker) + 1;
@@ -168,7 +168,7 @@ static void
 worker_forget(struct worker_table *table, struct worker *worker)
 {
     uint32_t self = worker_index(table, worker) + 1;
-    assert(!worker->queued && worker->link < 0 && worker->pidfd < 0);
+    assert(!worker->queued && worker->link < 0 && worker->pidfd < 0 && worker->channel.notify < 0);
     uint32_t *at = &table->by_id[bucket_of_id(table, worker->id, worker->kind)];
     while (*at != self)
         at = &table->v[*at - 1].id_next;

@@ -32,6 +32,16 @@ enum worker_report {
     REPORT_EXITED = 8
 };
 
+/* What a worker says arrives through (channel.c). Descriptors: -1: none. */
+struct channel {
+    int notify;        /* notify socket */
+    int path;          /* O_PATH of its address, until it is taken */
+    int output;        /* read end of the output pipe */
+    int output_worker; /* the worker's end, until the worker has it */
+    uint8_t name[16];  /* random; the path has them in hex */
+};
+#define CHANNEL_NONE {-1, -1, -1, -1, {0}}
+
 struct worker {
     struct worker_id id;
     uint8_t kind;   /* enum spawn_kind */
@@ -43,8 +53,8 @@ struct worker {
     uint8_t recheck : 1; /* its link closed, and why is not known yet */
     uint8_t released : 1; /* it is to be forgotten, once it has left the line */
     pid_t pid;
-    int link, pidfd, notify_fd, output_fd; /* -1: none */
-    uint8_t notify_name[16];               /* random; the path has them in hex */
+    int link, pidfd; /* -1: none */
+    struct channel channel;
     uint64_t request;                      /* of the last SPAWN */
     uint8_t early_signo, early_target;     /* a signal that came before the process; 0: none */
     uint16_t code;                         /* of the exit */
@@ -71,7 +81,7 @@ struct worker_table {
     uint32_t shed_at;       /* where the next pidfd to give up is looked for */
     uint32_t rechecks;      /* workers with recheck set */
     uint32_t waiting_count;
-    struct worker_line waiting, reporting;
+    struct worker_line waiting, reporting, leaving; /* leaving: released, not yet forgotten */
 };
 
 /* One anonymous mapping for all of it, of which only pages in use are ever touched. 0 or -errno. */

@@ -223,6 +223,14 @@ notify_sockets(const struct world *world)
     return count_entries(path);
 }
 
+/* Those that poold keeps in reserve, once it has made them: two a core, at most eight. */
+static inline unsigned
+spare_sockets(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return (unsigned)(cores < 4 ? cores * 2 : 8);
+}
+
 static inline void
 needs_root(void)
 {

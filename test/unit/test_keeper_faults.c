@@ -341,7 +341,7 @@ an_engine_that_does_not_read_loses_nothing(void **state)
     world_start(world);
     for (uint32_t slot = 0; slot < MANY; slot++)
         ask(world, (struct verb){.kind = VERB_SPAWN, .worker = worker_of(0, slot, 1)});
-    WORLD_WAIT(notify_sockets(world) == MANY);
+    WORLD_WAIT(notify_sockets(world) == MANY + spare_sockets());
     /* 600 messages wait, and the link holds some 280. */
     for (unsigned i = 0; i < 3 * MANY; i++) {
         struct report report = told(world);
@@ -395,32 +395,40 @@ a_worker_whose_socket_is_not_bound_is_refused(void **state)
     struct verb failed = told_of(world, VERB_SPAWN_FAILED).verb;
     assert_int_equal(failed.step, STEP_DESCRIPTORS);
     assert_int_equal(failed.error, ENOTCONN);
-    assert_int_equal(notify_sockets(world), 0);
+    WORLD_WAIT(notify_sockets(world) == spare_sockets());
     bind_all(world);
     struct report spawned = spawn(world, worker_of(0, 0, 1)); /* it failed whole: it can be asked again */
     report_close(&spawned);
     assert_int_equal(world_leave(world, 0), 0);
 }
 
-/* At the machine's limit of processes the failure is told, and gone with its cause. */
+/* The failure is told, and gone with its cause. */
 static void
-without_room_for_a_process_the_spawn_fails_at_its_step(void **state)
+without_descriptors_a_spawn_fails_at_its_step(void **state)
 {
     struct world *world = *state;
     pool_of(world, "shop", "wait", NULL);
     world_start(world);
     struct rlimit before, tight = {260, 260};
     assert_int_equal(prlimit(world->keeper, RLIMIT_NOFILE, NULL, &before), 0);
-    /* No descriptor left: neither for a notify socket nor for anything else. */
+    /* No descriptor left, for anything. */
     tight.rlim_cur = tight.rlim_max = keeper_fds(world) / 2;
     tight.rlim_max = before.rlim_max;
     assert_int_equal(prlimit(world->keeper, RLIMIT_NOFILE, &tight, NULL), 0);
-    ask(world, (struct verb){.kind = VERB_SPAWN, .worker = worker_of(0, 0, 1)});
-    struct verb failed = told_of(world, VERB_SPAWN_FAILED).verb;
-    assert_int_equal(failed.step, STEP_NOTIFY_SOCKET);
+    struct verb failed = {0};
+    for (uint32_t slot = 0; failed.kind != VERB_SPAWN_FAILED; slot++) {
+        assert_true(slot < 20); /* parked children and spare channels last for a few */
+        ask(world, (struct verb){.kind = VERB_SPAWN, .worker = worker_of(0, slot, 1)});
+        struct report report = told(world);
+        failed = report.verb;
+        report_close(&report);
+        if (failed.kind != VERB_SPAWN_FAILED)
+            told_of(world, VERB_EXECUTED);
+    }
+    assert_true(failed.step == STEP_CLONE || failed.step == STEP_NOTIFY_SOCKET);
     assert_int_equal(failed.error, EMFILE);
     assert_int_equal(prlimit(world->keeper, RLIMIT_NOFILE, &before, NULL), 0);
-    struct report spawned = spawn(world, worker_of(0, 0, 1));
+    struct report spawned = spawn(world, failed.worker);
     report_close(&spawned);
     assert_int_equal(world_leave(world, 0), 0);
 }
@@ -488,7 +496,7 @@ main(int argc, char **argv)
         CLAIM(an_engine_that_does_not_read_loses_nothing),
         CLAIM(an_engine_that_speaks_nonsense_is_replaced),
         CLAIM(a_worker_whose_socket_is_not_bound_is_refused),
-        CLAIM(without_room_for_a_process_the_spawn_fails_at_its_step),
+        CLAIM(without_descriptors_a_spawn_fails_at_its_step),
         CLAIM(signals_from_outside_are_passed_on),
         CLAIM(a_stop_without_any_engine_kills_the_workers),
     };

@@ -103,7 +103,7 @@ a_second_poold_is_refused_and_touches_nothing(void **state)
     snprintf(expected, sizeof expected, "already running in %s, pid %d\n", world->runtime,
              world->keeper);
     assert_non_null(strstr(said, expected));
-    assert_int_equal(notify_sockets(world), 1);
+    WORLD_WAIT(notify_sockets(world) == 1 + spare_sockets());
     int client = control_connect(world);
     assert_true(client >= 0);
     close(client);
@@ -122,14 +122,14 @@ what_a_killed_poold_left_is_removed_and_nothing_else(void **state)
     report_close(&spawned);
     kill(world->keeper, SIGKILL);
     waitpid(world->keeper, NULL, 0);
-    assert_int_equal(notify_sockets(world), 1);
+    assert_true(notify_sockets(world) >= 1);
     runtime_path(world, "w/not-a-name-of-ours", foreign, sizeof foreign);
     touch(foreign);
     runtime_path(world, "w/0123456789abcdef0123456789abcdef", path, sizeof path);
     touch(path);
     world->keeper = world_poold(world, -1);
     world_engine(world);
-    assert_int_equal(notify_sockets(world), 1);
+    WORLD_WAIT(notify_sockets(world) == 1 + spare_sockets()); /* the foreign one, no older one */
     assert_int_equal(access(foreign, F_OK), 0);
     int client = control_connect(world);
     assert_true(client >= 0);
