@@ -21,7 +21,7 @@ static bool oom_score_reset(struct failure *failure);
 static bool keyring_make(struct failure *failure);
 static int spec_read(struct spec *spec);
 static const struct record_pool *config_map(struct record *out, const struct spec *spec, int fd);
-static void outputs_take(int write_end);
+static void outputs_take(int pipe);
 static void identity_apply(const struct record *record, const struct record_pool *pool);
 static void step(enum spawn_step step, long result);
 _Noreturn static void fail(struct failure failure);
@@ -164,21 +164,12 @@ config_map(struct record *out, const struct spec *spec, int fd)
     return (const struct record_pool *)(const void *)(bytes + spec->pool_at);
 }
 
-/* 1 and 2 become the pipe, opened for reading too: it then never loses its last reader, and a worker
- * that writes while no engine runs is not killed by SIGPIPE. Before the identity changes, because
- * the pipe is poold's. */
+/* 1 and 2 become the pipe, which the keeper has opened for reading and writing. */
 static void
-outputs_take(int write_end)
+outputs_take(int pipe)
 {
-    char path[] = "/proc/self/fd/\0\0";
-    size_t at = sizeof path - 3;
-    if (write_end >= 10)
-        path[at++] = (char)('0' + write_end / 10);
-    path[at] = (char)('0' + write_end % 10);
-    long fd = SYS4(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
-    long both = fd >= 0 ? fd : write_end; /* without /proc: the write end has to do */
-    step(STEP_DESCRIPTORS, SYS3(SYS_dup3, both, 1, 0));
-    step(STEP_DESCRIPTORS, SYS3(SYS_dup3, both, 2, 0));
+    step(STEP_DESCRIPTORS, SYS3(SYS_dup3, pipe, 1, 0));
+    step(STEP_DESCRIPTORS, SYS3(SYS_dup3, pipe, 2, 0));
 }
 
 static void

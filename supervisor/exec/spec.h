@@ -30,7 +30,7 @@
 #define HELPER_EXIT 127 /* status of a child that could not do what it was told */
 
 /* Descriptors come in this order: the pool's sockets (they land on 3 and up, where the worker
- * wants them), the output pipe's write end (workers only), the compiled configuration. */
+ * wants them), the worker's end of the output pipe (workers only), the compiled configuration. */
 #define SPEC_FDS_MAX (SOCKETS_A_POOL_MAX + 2u)
 
 struct spec {
