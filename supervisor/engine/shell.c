@@ -246,8 +246,16 @@ step(struct shell *shell, struct event *event)
     core_step(shell->core, event, &shell->actions);
     /* The record goes before the actions that it explains. */
     state_save(shell->state, shell->core);
-    for (uint32_t i = 0; i < shell->actions.len; i++)
-        apply(shell, &shell->actions.v[i]);
+    /* What a replacement waits for goes first: telling operators of a death, and putting away what
+     * the dead worker had, cost more than the whole decision. */
+    for (uint32_t i = 0; i < shell->actions.len; i++) {
+        if (shell->actions.v[i].kind == ACT_SPAWN)
+            apply(shell, &shell->actions.v[i]);
+    }
+    for (uint32_t i = 0; i < shell->actions.len; i++) {
+        if (shell->actions.v[i].kind != ACT_SPAWN)
+            apply(shell, &shell->actions.v[i]);
+    }
 }
 
 /* An action may itself be an event (a drain that cannot be sent, sockets that are bound already):
