@@ -14,7 +14,8 @@ def talker(box, *arguments, **settings):
 
 def send_to(worker, text):
     """A datagram to a worker's notify socket, from this process."""
-    path = processes.environment(worker["pid"])["NOTIFY_SOCKET"]
+    path = wait_until(lambda: processes.environment(worker["pid"]).get("NOTIFY_SOCKET"),
+                      what="the worker to have its environment")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.sendto(text, path)
 

@@ -122,14 +122,13 @@ def a_successor_that_fails_leaves_the_old_worker_in_service(box):
 @claim(limit=40)
 def a_successor_that_never_gets_ready_leaves_the_old_worker_in_service(box):
     address, mute = box.address(), box.open_path("mute")
-    pool = box.pool("--if", mute, "--ready", "20", listen=address, ready="notify",
+    pool = box.pool("--ready", "20", "--if", mute, "--mute", listen=address, ready="notify",
                     health={"startup_timeout": "700ms"})
-    box.touch("mute")
     poold = box.poold({"web": pool})
     poold.wait_state("web", "started")
     running = box.load(address)
     old = poold.worker("web")["pid"]
-    os.unlink(mute)
+    box.touch("mute")
     poold.ctl("recycle", "web", "--wait", status=1)
     assert poold.worker("web")["pid"] == old
     running.finish_without_failure()
