@@ -352,6 +352,7 @@ shell_main(const struct shell_options *options)
             return 1;
         /* Nothing was started: the keeper is told to leave too, instead of trying again. */
         shell_leave(&shell, r == -EMFILE ? 78 : 1);
+        io_wake_at(shell.io, io_now()); /* nothing else would begin the turn that ends it */
     } else {
         tell_started(&shell);
         shell_list(&shell);
