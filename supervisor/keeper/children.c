@@ -77,9 +77,13 @@ children_refill(struct keeper *k)
     while (k->spare_count < children->parked_target &&
            channel_open(k, &k->spares[k->spare_count], &step) == 0)
         k->spare_count++;
-    if (k->now >= children->refill_not_before && children->parked_count < children->parked_target)
+    if (children->parked_count >= children->parked_target)
+        return;
+    if (k->now >= children->refill_not_before)
         children_want(k, k->workers.waiting_count + children->parked_target -
                              children->parked_count);
+    else
+        timer_earliest(k, TIMER_REFILL, children->refill_not_before);
 }
 
 bool
@@ -135,9 +139,12 @@ void
 launcher_ready(struct keeper *k, uint32_t index)
 {
     (void)index;
-    for (int i = 0; i < TURN_MAX && k->children.launcher_link >= 0 && reply_read(k); i++)
+    struct children *children = &k->children;
+    for (int i = 0; i < TURN_MAX && children->launcher_link >= 0 && reply_read(k); i++)
         ;
     children_serve(k);
+    if (children->parked_count + children->launch_count < children->parked_target)
+        timer_earliest(k, TIMER_REFILL, MAX(k->now + REFILL_MS, children->refill_not_before));
 }
 
 void

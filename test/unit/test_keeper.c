@@ -54,7 +54,9 @@ a_worker_finds_its_sockets_and_its_environment(void **state)
     char unix_path[120];
     snprintf(unix_path, sizeof unix_path, "%s/shop.sock", world->directory);
     blob_inet(&world->blob, "web", 0);
-    blob_unix(&world->blob, "admin", unix_path, 0640)->uid = geteuid();
+    struct record_socket *admin = blob_unix(&world->blob, "admin", unix_path, 0640);
+    admin->uid = geteuid();
+    admin->gid = getegid();
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = 333;

@@ -366,6 +366,8 @@ an_engine_that_speaks_nonsense_is_replaced(void **state)
     report_close(&spawned);
     struct verb verb = {.version = VERB_VERSION + 1, .kind = VERB_LIST};
     send(world->engine.fd, &verb, sizeof verb, 0);
+    pid_t engine = world->engine.pid;
+    WORLD_WAIT(kill(engine, 0) != 0);
     world_engine(world);
     assert_int_equal(world->engine.hello.u.hello.exit_status, SIGKILL);
     /* Questions about what does not exist are harmless. */
