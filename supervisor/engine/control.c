@@ -46,6 +46,9 @@ control_destroy(struct control **at)
         return;
     while (control->clients != NULL)
         client_destroy(control->clients);
+    for (uint32_t i = 0; i < CONTROL_CALL_BUCKETS; i++)
+        assert(control->calls[i] == NULL);
+    assert(control->stream_count == 0 && control->subscriber_count == 0);
     io_watch_close(&control->watch);
     close(control->fd);
     events_sink_remove(shell_events(control->shell), control_events_sink, control);

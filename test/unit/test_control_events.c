@@ -113,7 +113,7 @@ who_comes_too_late_for_the_ring_is_told_how_many_are_gone(void **state)
     struct shell *shell = *state;
     char line[200];
     uint64_t after = events_next(shell->events) - 1;
-    for (uint32_t i = 0; i < EVENTS_RING + 10; i++)
+    for (uint32_t i = 0; i < EVENTS_RING + 1000; i++)
         emit(shell, "web", "flood");
     struct caller *caller = caller_open(shell);
     snprintf(line, sizeof line, SUBSCRIBE("{\"after\":%d}"), (int)after);
@@ -149,7 +149,8 @@ a_subscriber_that_does_not_read_is_told_how_many_it_lost(void **state)
     json_decref(caller_ask(caller, SUBSCRIBE("{}")));
     int first = (int)events_next(shell->events);
     for (int i = 0; i < COUNT; i++)
-        emit(shell, "web", "more than 256 KiB of events in one turn of the loop");
+        emit(shell, "web", i % 7 == 0 ? "short" : "more than 256 KiB of events in one turn, "
+                                                  "of different lengths");
     int seen = 0, dropped = 0, next = first;
     while (seen + dropped < COUNT) {
         json_t *event = caller_next(caller);

@@ -2,6 +2,8 @@
 #include "test/unit/fake_shell.c"
 #include "test/unit/line_client.c"
 
+#include "supervisor/engine/control_parts.h"
+
 #include <grp.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -115,6 +117,27 @@ a_request_that_is_not_complete_after_five_seconds_ends_the_connection(void **sta
     assert_false(caller_is_closed(idle)); /* who has begun nothing may wait */
     caller_close(slow);
     caller_close(idle);
+}
+
+static void
+the_five_seconds_begin_anew_with_each_request(void **state)
+{
+    struct shell *shell = *state;
+    struct caller *caller = caller_open(shell);
+    caller_send_bytes(caller, STATUS, 10);
+    settle(shell);
+    const struct client *client = shell->control->clients;
+    msec first = client->request_until;
+    assert_true(first != MSEC_NEVER);
+    caller_send_bytes(caller, STATUS "\n{\"half" + 10, strlen(STATUS "\n{\"half") - 10);
+    json_decref(caller_next(caller));
+    settle(shell);
+    assert_true(client->request_until > first && client->request_until != MSEC_NEVER);
+    caller_send_bytes(caller, "\n", 1);
+    json_decref(caller_next(caller));
+    settle(shell);
+    assert_true(client->request_until == MSEC_NEVER);
+    caller_close(caller);
 }
 
 static void
@@ -239,6 +262,34 @@ a_hundred_thousand_requests_at_once_are_all_answered_and_others_are_served(void 
     caller_close(other);
 }
 
+struct counting {
+    struct caller *caller;
+    size_t before, most; /* answers in one turn */
+};
+
+static bool
+all_have_come(void *ctx)
+{
+    struct counting *counting = ctx;
+    caller_take(counting->caller);
+    counting->most = MAX(counting->most, counting->caller->lines - counting->before);
+    counting->before = counting->caller->lines;
+    return counting->before == counting->caller->wanted;
+}
+
+static void
+one_caller_gets_at_most_eight_answers_a_turn(void **state)
+{
+    struct caller *caller = caller_open(*state);
+    for (int i = 0; i < 100; i++)
+        caller_send(caller, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\"}");
+    caller->wanted = 100;
+    struct counting counting = {.caller = caller};
+    assert_true(fake_until(*state, all_have_come, &counting, 5000));
+    assert_true(counting.most > 0 && counting.most <= CONTROL_REQUESTS_TURN);
+    caller_close(caller);
+}
+
 /* Asks until nobody takes more: every buffer between the two is full. Returns how often. */
 static size_t
 fill(struct caller *caller)
@@ -261,6 +312,8 @@ who_asks_and_does_not_read_is_closed_after_30_seconds(void **state)
     struct caller *deaf = caller_open(shell);
     deaf->reads = false;
     fill(deaf);
+    assert_true(json_out_pending(&shell->control->clients->out) <=
+                CONTROL_OUT_HIGH + CONTROL_REQUESTS_TURN * 4096);
     control_tick(shell->control, io_now() + 29000);
     settle(shell);
     assert_int_equal(clients_of(shell), 1);
@@ -352,6 +405,8 @@ main(void)
         cmocka_unit_test(a_request_of_64_kib_is_taken_and_one_byte_more_ends_the_connection),
         cmocka_unit_test(a_request_may_come_byte_by_byte_within_five_seconds),
         cmocka_unit_test(a_request_that_is_not_complete_after_five_seconds_ends_the_connection),
+        cmocka_unit_test(the_five_seconds_begin_anew_with_each_request),
+        cmocka_unit_test(one_caller_gets_at_most_eight_answers_a_turn),
         cmocka_unit_test(a_late_request_that_lies_ready_when_its_time_is_over_is_answered),
         cmocka_unit_test(one_user_has_at_most_32_connections),
         cmocka_unit_test(a_stranger_gets_one_error_line_and_is_closed),
