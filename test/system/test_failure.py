@@ -172,9 +172,10 @@ def a_stopped_process_is_continued_to_leave(box):
 
 @claim()
 def a_program_that_went_away_is_an_exec_failure(box):
-    program = box.write("program", "#!/bin/sh\nexec sleep 1000\n", 0o755)
-    poold = box.poold({"web": {"command": [program], "failure": {"max_failures": 2,
-                                                                 "delay": "10ms"}}})
+    program = box.path("program")
+    os.symlink(box.program("fixture_worker"), program)
+    poold = box.poold({"web": {"command": [program, "--ready", "0"], "ready": "notify",
+                               "failure": {"max_failures": 2, "delay": "10ms"}}})
     poold.wait_state("web", "started")
     os.unlink(program)
     processes.kill(poold.worker("web")["pid"])

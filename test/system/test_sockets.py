@@ -11,13 +11,20 @@ from harness import Skip, claim
 from waiting import wait_until
 
 
+def listening(address):
+    """A socket of somebody else at that address."""
+    host, port = address.split(":")
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind((host, int(port)))
+    holder.listen()
+    return holder
+
+
 @claim(limit=40)
 def an_address_in_use_stops_its_pool_only_and_is_bound_when_free(box):
     taken, free = box.address(), box.address()
-    host, port = taken.split(":")
-    with socket.socket() as holder:
-        holder.bind((host, int(port)))
-        holder.listen()
+    with listening(taken):
         poold = box.poold({"taken": box.pool("--ready", "0", listen=taken, ready="notify"),
                            "free": box.pool("--ready", "0", listen=free, ready="notify")})
         poold.wait_state("free", "started")
@@ -36,10 +43,7 @@ def an_address_in_use_stops_its_pool_only_and_is_bound_when_free(box):
 @claim(limit=40)
 def an_operator_s_start_binds_at_once(box):
     taken = box.address()
-    host, port = taken.split(":")
-    with socket.socket() as holder:
-        holder.bind((host, int(port)))
-        holder.listen()
+    with listening(taken):
         poold = box.poold({"web": box.pool("--ready", "0", listen=taken, ready="notify")})
         poold.wait_event(6033, "web")
         said = poold.ctl("start", "web", "--wait", status=1)
