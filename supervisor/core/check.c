@@ -85,7 +85,7 @@ check_pool_workers(const struct core *core, uint32_t pool)
         bool trial = recycle_is_trial(core, i);
         trials += trial;
         if (worker_stays(w) && !trial) {
-            if (w->id.slot == incumbent_slot && p->state != POOL_DISABLED)
+            if (w->id.slot == incumbent_slot && !w->adopted)
                 return "a slot has one incumbent"; /* I2 */
             incumbent_slot = w->id.slot;
         }

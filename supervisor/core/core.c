@@ -86,6 +86,7 @@ static void
 resume_pool(struct core *core, uint32_t pool)
 {
     const struct pool *p = pool_at(core, pool);
+    core->pool_more[pool].held = false;
     if (global_at(core)->left)
         global_edit(core)->left = false; /* LEAVE may have been lost: say it again */
     if (p->binding)
@@ -96,7 +97,7 @@ resume_pool(struct core *core, uint32_t pool)
         bool unknown = !core->worker_more[i].listed;
         if (unknown && w->state != WORKER_SPAWNING && w->state != WORKER_GONE)
             worker_exited(core, i, (struct exit_status){.kind = EXIT_UNKNOWN});
-        else
+        else if (unknown || w->state != WORKER_SPAWNING) /* not what this life asked for already */
             worker_ask_again(core, i);
     }
 }
@@ -128,14 +129,14 @@ step_pool_event(struct core *core, const struct event *event)
 
 /* --- Events of a worker. */
 
-/* No record has this name. If the pool gave it away once, the worker was finished with and only
- * the RELEASE was lost; if not, the record was lost, and what lives is taken in. */
+/* No record has this name. If the pool gave it away in a life that is remembered, the worker was
+ * finished with and only the RELEASE was lost; if not, the record was lost, and what lives is taken
+ * in. */
 static void
 step_unknown_worker(struct core *core, const struct event *event)
 {
     struct worker_id id = event->worker;
-    const struct pool *p = pool_at(core, id.pool);
-    bool lost = id.generation > p->generation;
+    bool lost = id.generation > core->pool_more[id.pool].restored_generation;
     struct action *action;
 
     if (event->kind == EV_EXITED) {
@@ -206,6 +207,8 @@ step_worker_event(struct core *core, const struct event *event)
     assert(pool < core->limits.pools_max);
     if (!pool_at(core, pool)->added || event->worker.generation == 0)
         return;
+    if (event->kind == EV_LISTED)
+        pool_hold(core, pool);
     uint32_t worker = core_handle(core, event->worker);
     if (worker == NONE)
         step_unknown_worker(core, event);

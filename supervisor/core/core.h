@@ -126,12 +126,17 @@ int core_record_read(struct core *, uint32_t record, const void *buf, size_t len
 int core_restore_end(struct core *, msec now);
 #define CORE_STATE_VERSION 1u
 
-/* --- Resuming after the engine's death: restore; then for each worker that the keeper lists, LISTED
- * followed by the reports that the keeper has for it (SPAWNED or SPAWN_FAILED, EXECUTED or
- * EXEC_FAILED, EXITED; those that the core has seen already are ignored); then POOL_RESUME for each
- * pool. POOL_RESUME asks again for what a worker's state says was asked (the world answers a second
- * SPAWN of one worker with the first one's result) and takes a worker that the keeper does not know
- * as ended with unknown status. */
+/* --- Resuming after the engine's death: restore; POOL_ADD for each pool (the same settings change
+ * nothing); then for each worker that the keeper lists, LISTED followed by the reports that the
+ * keeper has for it (SPAWNED, EXECUTED or EXEC_FAILED, EXITED; those that the core has seen already
+ * are ignored); then POOL_RESUME for each pool. From its first LISTED to its POOL_RESUME nothing is
+ * decided about a pool; LISTED comes at no other time. POOL_RESUME asks again for what a worker's
+ * state says was asked (the world answers a second SPAWN of one worker with the first one's result)
+ * and takes a worker that the keeper does not know as ended with unknown status.
+ *
+ * A lost state: start with an empty core, in the same order, with POOL_START for the pools that are
+ * to be up between the reports and POOL_RESUME. Workers without a record are taken in: one that runs
+ * counts as ready, and of two in one slot the newer one leaves. */
 
 /* --- Views, for status and tests. */
 struct pool_view {

@@ -209,23 +209,33 @@ pool_disable(struct core *core, uint32_t pool)
     }
 }
 
-/* --- Resuming without a record. */
+/* --- Resuming. */
+
+void
+pool_hold(struct core *core, uint32_t pool)
+{
+    if (core->pool_more[pool].held)
+        return;
+    core->pool_more[pool].held = true;
+    start_wait_no_more(core, pool);
+    due_set_pool(core, pool, MSEC_NEVER);
+}
 
 uint32_t
 pool_adopt(struct core *core, struct worker_id id)
 {
     const struct pool *p = pool_at(core, id.pool);
-    assert(id.generation > p->generation);
     if (!workers_have_room(core) || pool_records(core, id.pool) >= POOL_RECORDS_MAX)
         return NONE;
-    pool_edit(core, id.pool)->generation = id.generation;
+    if (id.generation > p->generation)
+        pool_edit(core, id.pool)->generation = id.generation;
     uint32_t worker = worker_take(core, id);
     struct worker *w = worker_edit(core, worker);
     w->cause = CAUSE_REPLACEMENT;
     w->adopted = true;
     w->spawned_at = core->now;
     worker_enter(core, worker, WORKER_SPAWNING);
-    /* Who has workers is not stopped. Wanted or not, reconcile does the rest. */
+    /* Who has workers is not stopped; what it is to be is decided at POOL_RESUME. */
     if (p->state == POOL_STOPPED && pool_is_wanted(core, id.pool))
         pool_enter(core, id.pool, POOL_STARTING, REASON_NONE);
     else if (p->state == POOL_STOPPED)

@@ -52,8 +52,12 @@ void pool_start_next(struct core *, uint32_t pool);
 /* Sets the pool's one deadline from its records. */
 void pool_arm(struct core *, uint32_t pool);
 
-/* A worker that the keeper has and no record names: it is taken in (a lost state). Its
- * generation must be above the pool's. Returns its handle, or NONE when there is no room for it. */
+/* LIST is being told: nothing is decided about the pool before POOL_RESUME, because a name that is
+ * given to a new worker could be one that is still to be listed. */
+void pool_hold(struct core *, uint32_t pool);
+
+/* A worker that the keeper has and no record names (a lost state) is taken in. Returns its handle,
+ * or NONE when there is no room for it. */
 uint32_t pool_adopt(struct core *, struct worker_id);
 
 #endif

@@ -27,7 +27,7 @@ void
 pool_reconcile(struct core *core, uint32_t pool)
 {
     const struct pool *p = pool_at(core, pool);
-    if (!p->added)
+    if (!p->added || core->pool_more[pool].held)
         return;
     if (!pool_is_wanted(core, pool))
         pool_go_down(core, pool);
@@ -49,7 +49,7 @@ pool_arm(struct core *core, uint32_t pool)
         } else {
             struct findings findings;
             pool_look(core, pool, &findings);
-            at = findings.opens_at;
+            at = p->queue == 0 ? findings.opens_at : MSEC_NEVER;
         }
     }
     due_set_pool(core, pool, at);
@@ -184,7 +184,8 @@ slot_look(const struct core *core, uint32_t first, uint32_t number, struct slot 
 static bool
 recycle_may_begin(const struct worker *w, const struct slot *slot)
 {
-    return w->leave != CAUSE_NONE && !w->begun && w->original == NONE && slot->leavers == 0;
+    return w->leave != CAUSE_NONE && !w->begun && w->original == NONE && slot->leavers == 0 &&
+           w->state != WORKER_SPAWNING; /* it may yet fail to exist: nothing to replace */
 }
 
 static void
@@ -192,24 +193,21 @@ slot_judge(const struct core *core, const struct pool *p, uint32_t number, const
            struct findings *findings)
 {
     if (slot->incumbent == NONE) {
-        if (findings->vacant != NONE || (!p->settings.overlap && slot->leavers > 0))
+        if (!p->settings.overlap && slot->leavers > 0)
             return;
-        if (p->next_start_at > core->now) {
-            findings->opens_at = MIN(findings->opens_at, p->next_start_at);
-            return;
+        findings->opens_at = MIN(findings->opens_at, p->next_start_at);
+        if (findings->vacant == NONE && p->next_start_at <= core->now) {
+            findings->vacant = number;
+            findings->follows = slot->follows;
         }
-        findings->vacant = number;
-        findings->follows = slot->follows;
         return;
     }
     const struct worker *w = worker_at(core, slot->incumbent);
-    if (findings->marked != NONE || findings->under_way >= p->settings.surge ||
-        !recycle_may_begin(w, slot))
+    if (findings->under_way >= p->settings.surge || !recycle_may_begin(w, slot))
         return;
     msec at = w->leave == CAUSE_UNHEALTHY ? MAX(p->next_start_at, p->retry_at) : p->next_start_at;
-    if (at > core->now)
-        findings->opens_at = MIN(findings->opens_at, at);
-    else
+    findings->opens_at = MIN(findings->opens_at, at);
+    if (findings->marked == NONE && at <= core->now)
         findings->marked = slot->incumbent;
 }
 

@@ -231,6 +231,7 @@ core_restore_end(struct core *core, msec now)
     for (uint32_t i = 0; i < core->limits.pools_max; i++) {
         if (!pool_at(core, i)->added)
             continue;
+        core->pool_more[i].restored_generation = pool_at(core, i)->generation;
         if (pool_at(core, i)->queue != 0)
             start_put(core, i);
         pool_arm(core, i);

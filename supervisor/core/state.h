@@ -105,6 +105,8 @@ _Static_assert(sizeof(struct worker) == 24 + 56 + 16, "no padding");
 struct pool_more {
     uint32_t first_link; /* handle + 1 of its first worker, by slot and generation; 0: none */
     uint32_t ready, starting, draining, gone; /* workers by state */
+    uint32_t restored_generation; /* the last one given before this life */
+    uint32_t held; /* bool: LIST is being told, from its first LISTED to POOL_RESUME: no decision */
 };
 
 /* Derived, one for each worker. */

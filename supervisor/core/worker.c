@@ -9,7 +9,7 @@
 /* clang-format off */
 static const uint16_t worker_may_enter[WORKER_STATE_COUNT] = {
     [WORKER_FREE]     = S(SPAWNING),
-    [WORKER_SPAWNING] = S(STARTING) | S(GONE) | S(FREE),
+    [WORKER_SPAWNING] = S(STARTING) | S(FREE),
     [WORKER_STARTING] = S(READY) | S(DRAINING) | S(LEAVING) | S(KILLING) | S(GONE) | S(FREE),
     [WORKER_READY]    = S(DRAINING) | S(LEAVING) | S(KILLING) | S(GONE) | S(FREE),
     [WORKER_DRAINING] = S(LEAVING) | S(KILLING) | S(GONE) | S(FREE),
@@ -161,7 +161,7 @@ worker_spawn_failed(struct core *core, uint32_t worker, uint32_t step, int32_t e
     action->error = error;
     action->retry_ms = retry_ms;
     recycle_successor_failed(core, worker);
-    worker_enter(core, worker, recycle_original_died(core, worker) ? WORKER_GONE : WORKER_FREE);
+    worker_enter(core, worker, WORKER_FREE);
 }
 
 void

@@ -4,8 +4,8 @@
 #   purity.sh OBJECT_FOLDER      the folder with the core's objects, .../o/supervisor/core
 #
 # Three nets: pure.h poisons names while compiling; the headers that the sources include are on a
-# list; the symbols that the objects need from elsewhere are on a list. Sanitized objects are not
-# looked at: the sanitizer's own symbols are in them.
+# list; the symbols that the objects need from elsewhere are on a list. What a sanitizer adds is
+# let through.
 set -u
 objects=${1:?usage: purity.sh OBJECT_FOLDER}
 failed=0

@@ -1,0 +1,338 @@
+/* life.c - one life: chaos, then calm and convergence, then a shutdown that must end in LEAVE. */
+#include "test/sim/life.h"
+#include "test/sim/coverage.h"
+#include "test/sim/sim.h"
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Everything that faults of the chaos phase can still delay once they have stopped: an unkillable
+ * process, the longest start and stop limits, back-offs; several times over. */
+#define SETTLE_MS 1800000u
+
+/* More TICKs than that at one instant are a busy loop: one step takes on 64 deadlines. */
+#define TICKS_IN_PLACE_MAX 200u
+
+#define BIRTH_MS 1000000u
+
+static sigjmp_buf life_end;
+static const struct life_options *life_options;
+
+bool
+sim_strikes(struct sim *sim, enum fault fault)
+{
+    return !sim->calm && sim->swarm.rate[fault] > 0 &&
+           prng_below(&sim->prng, 1000) < sim->swarm.rate[fault];
+}
+
+uint64_t
+sim_between(struct sim *sim, uint64_t least, uint64_t most)
+{
+    return least + prng_below(&sim->prng, most - least + 1);
+}
+
+void
+sim_fail(const struct sim *sim, const char *format, ...)
+{
+    if (!life_options->quiet) {
+        va_list list;
+        va_start(list, format);
+        printf("seed %llu, event %llu, %llu ms: ", (unsigned long long)sim->seed,
+               (unsigned long long)sim->steps, (unsigned long long)sim->now);
+        vprintf(format, list);
+        printf("\n");
+        va_end(list);
+    }
+    siglongjmp(life_end, 1);
+}
+
+static void
+on_abort(int signo)
+{
+    (void)signo;
+    siglongjmp(life_end, 1);
+}
+
+/* --- One step. */
+
+static void
+trace_event(const struct sim *sim, const struct event *event)
+{
+    printf("%7llu %10llu %-12s %u/%u.%u%s\n", (unsigned long long)sim->steps,
+           (unsigned long long)event->now, event_kind_name(event->kind), event->worker.pool,
+           event->worker.slot, event->worker.generation,
+           event->kind == EV_POOL_START && event->by_operator ? " by operator" : "");
+}
+
+static void
+trace_action(const struct action *action)
+{
+    printf("%18s   %-12s %u/%u.%u", "", action_kind_name(action->kind), action->worker.pool,
+           action->worker.slot, action->worker.generation);
+    if (action->kind == ACT_EVENT)
+        printf(" %u", action->event);
+    if (action->other.generation != 0)
+        printf(" other %u", action->other.generation);
+    if (action->cause != CAUSE_NONE)
+        printf(" %s", cause_name(action->cause));
+    if (action->kind == ACT_ROLL_ENDED)
+        printf(" %s %u of %u", roll_outcome_name(action->outcome), action->count,
+               action->count + action->limit);
+    printf("\n");
+}
+
+static void
+chain(struct sim *sim, uint64_t word)
+{
+    sim->digest = (sim->digest ^ word) * 0x9e3779b97f4a7c15u;
+    sim->digest ^= sim->digest >> 29;
+}
+
+static void
+step_look(struct sim *sim, const struct event *event)
+{
+    const struct action_list *actions = &sim->actions;
+    const char *broken = core_check(sim->core);
+    if (broken != NULL)
+        sim_fail(sim, "broken rule of the core: %s", broken);
+    store_save(sim);
+    for (uint32_t i = 0; i < actions->len; i++) {
+        const struct action *action = &actions->v[i];
+        if (sim->trace)
+            trace_action(action);
+        chain(sim, (uint64_t)action->kind << 56 ^ (uint64_t)action->worker.generation << 32 ^
+                       (uint64_t)action->event << 16 ^ action->worker.slot << 8 ^
+                       action->worker.pool);
+        witness_action(&sim->witness, action);
+        if (action->kind != ACT_RELEASE) /* the echo of an exit is answered even then */
+            sim->left = action->kind == ACT_LEAVE;
+    }
+    witness_step_end(&sim->witness, core_deadline(sim->core) <= sim->now);
+    twin_step(sim, event);
+    if (sim->steps % 64 == 0)
+        chain(sim, core_digest(sim->core));
+    if (!sim->resuming && sim->twin.core == NULL &&
+        prng_below(&sim->prng, sim->swarm.twin_gap) == 0)
+        twin_start(sim);
+}
+
+void
+sim_feed(struct sim *sim, struct event event)
+{
+    if (sim->engine_died)
+        return; /* nobody is there to hear it */
+    event.now = sim->now;
+    sim->steps++;
+    if (sim->trace)
+        trace_event(sim, &event);
+    coverage_note(sim->core, &event);
+    witness_event(&sim->witness, &event);
+    core_step(sim->core, &event, &sim->actions);
+    step_look(sim, &event);
+
+    /* The engine may die between any two actions: what is recorded is then not yet done. */
+    uint32_t n = sim->actions.len;
+    if (n > 0 && !sim->state_was_lost && sim_strikes(sim, FAULT_ENGINE_DIES) && sim_between(sim, 0, 30) == 0) {
+        sim->engine_died = true;
+        n = (uint32_t)sim_between(sim, 0, n);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        world_apply(sim, &sim->actions.v[i]);
+}
+
+/* --- Time. What the world has comes first, TICK last. */
+
+static void
+life_move(struct sim *sim, msec until)
+{
+    msec due = core_deadline(sim->core), next = world_next(sim);
+    if (due != MSEC_NEVER) {
+        due = MAX(MAX(due, sim->now), sim->stall_until);
+        if (!sim->calm)
+            due += sim_between(sim, 0, 2);
+    }
+    if (MIN(due, next) > until) {
+        sim->now = MAX(sim->now, until);
+    } else if (due < next) {
+        sim->ticks_in_place = due > sim->now ? 0 : sim->ticks_in_place + 1;
+        if (sim->ticks_in_place > TICKS_IN_PLACE_MAX)
+            sim_fail(sim, "a deadline is left in the past"); /* I5 */
+        sim->now = due;
+        sim_feed(sim, (struct event){.kind = EV_TICK});
+    } else {
+        world_step(sim);
+    }
+    while (sim->engine_died) /* it may die while it resumes */
+        world_engine_dies(sim, !sim_strikes(sim, FAULT_STATE_LOST));
+}
+
+static void
+life_settle(struct sim *sim, msec span)
+{
+    for (msec until = sim->now + span; sim->now < until;)
+        life_move(sim, until);
+}
+
+/* --- What must hold once faults have stopped. */
+
+static void
+require_whole(struct sim *sim)
+{
+    uint32_t living[SIM_POOLS_MAX] = {0};
+    for (uint32_t i = 0; i < sim->world.processes_len; i++) {
+        const struct process *process = &sim->world.processes[i];
+        if (process->id.generation == 0)
+            continue;
+        living[process->id.pool]++;
+        if (core_handle(sim->core, process->id) == NONE)
+            sim_fail(sim, "%u/%u.%u lives and nobody knows", process->id.pool, process->id.slot,
+                     process->id.generation); /* W1 */
+    }
+    for (uint32_t i = 0; i < sim->swarm.pools; i++) {
+        struct pool_view view;
+        if (!core_pool(sim->core, i, sim->now, &view))
+            sim_fail(sim, "pool %u has no view", i);
+        if (view.state != POOL_STARTED || view.ready != view.workers_min || view.starting > 0 ||
+            view.draining > 0 || view.rolling || living[i] != view.workers_min)
+            sim_fail(sim, "pool %u is not whole: %s, %u of %u ready, %u starting, %u draining, %u live",
+                     i, pool_state_name(view.state), view.ready, view.workers_min, view.starting,
+                     view.draining, living[i]); /* W10 */
+    }
+    witness_quiet(&sim->witness);
+}
+
+static void
+command_all(struct sim *sim, struct event event)
+{
+    for (uint32_t i = 0; i < sim->swarm.pools; i++) {
+        event.worker.pool = i;
+        sim_feed(sim, event);
+    }
+}
+
+static uint32_t
+newest_generation(const struct sim *sim, uint32_t pool)
+{
+    uint32_t newest = 0;
+    for (uint32_t w = core_worker_first(sim->core, pool); w != NONE;
+         w = core_worker_next(sim->core, w)) {
+        struct worker_view view;
+        if (core_worker(sim->core, w, &view))
+            newest = MAX(newest, view.id.generation);
+    }
+    return newest;
+}
+
+/* Each worker is another one after a recycle, in every slot. */
+static void
+require_recycled(struct sim *sim, const uint32_t *before)
+{
+    for (uint32_t i = 0; i < sim->swarm.pools; i++)
+        for (uint32_t w = core_worker_first(sim->core, i); w != NONE;
+             w = core_worker_next(sim->core, w)) {
+            struct worker_view view;
+            if (!core_worker(sim->core, w, &view) || view.id.generation <= before[i])
+                sim_fail(sim, "%u/%u.%u was not recycled", i, view.id.slot, view.id.generation);
+        }
+}
+
+static void
+life_recover(struct sim *sim)
+{
+    world_calm(sim);
+    life_settle(sim, SETTLE_MS);
+    if (!sim->shut) {
+        command_all(sim, (struct event){.kind = EV_POOL_START, .by_operator = true});
+        life_settle(sim, SETTLE_MS);
+        require_whole(sim);
+
+        uint32_t before[SIM_POOLS_MAX];
+        for (uint32_t i = 0; i < sim->swarm.pools; i++)
+            before[i] = newest_generation(sim, i);
+        command_all(sim, (struct event){.kind = EV_POOL_RECYCLE, .cause = CAUSE_ON_DEMAND});
+        life_settle(sim, SETTLE_MS);
+        require_whole(sim);
+        require_recycled(sim, before);
+        sim_feed(sim, (struct event){.kind = EV_SHUTDOWN});
+    }
+    life_settle(sim, SETTLE_MS);
+    if (!sim->left || sim->world.held > 0)
+        sim_fail(sim, "after SHUTDOWN: %u processes, last action %s", sim->world.held,
+                 sim->left ? "LEAVE" : "another"); /* W11 */
+    if (core_deadline(sim->core) != MSEC_NEVER)
+        sim_fail(sim, "after LEAVE a deadline is left");
+}
+
+static void
+life_live(struct sim *sim)
+{
+    world_init(sim);
+    /* In a world without faults little happens, so turns are counted too. */
+    for (uint64_t turns = 0; sim->steps < sim->swarm.steps && turns < 4 * (uint64_t)sim->swarm.steps &&
+                             world_next(sim) != MSEC_NEVER;
+         turns++)
+        life_move(sim, MSEC_NEVER);
+    life_recover(sim);
+}
+
+static struct sim *
+life_create(const struct life_options *options)
+{
+    struct sim *sim = calloc(1, sizeof(*sim));
+    assert(sim != NULL);
+    sim->seed = options->seed;
+    sim->trace = options->trace;
+    sim->now = BIRTH_MS;
+    sim->prng.state = options->seed ^ 0x5851f42d4c957f2du;
+    swarm_draw(&sim->swarm, options->seed, options->without, options->events);
+    void *mem = calloc(1, core_size(&sim->swarm.limits));
+    assert(mem != NULL);
+    sim->core = core_init(mem, &sim->swarm.limits);
+    sim->actions.cap = sim->twin.actions.cap = core_actions_max(&sim->swarm.limits);
+    sim->actions.v = calloc(sim->actions.cap, sizeof(struct action));
+    sim->twin.actions.v = calloc(sim->actions.cap, sizeof(struct action));
+    assert(sim->actions.v != NULL && sim->twin.actions.v != NULL);
+    store_init(&sim->store, sim->core);
+    witness_init(&sim->witness, sim);
+    return sim;
+}
+
+static void
+life_destroy(struct sim *sim)
+{
+    twin_stop(sim);
+    store_fini(&sim->store);
+    witness_fini(&sim->witness);
+    free(sim->actions.v);
+    free(sim->twin.actions.v);
+    free(sim->core);
+    free(sim);
+}
+
+/* A broken rule and a broken assertion both come back here. */
+static bool
+life_is_good(struct sim *sim)
+{
+    if (sigsetjmp(life_end, 1) != 0)
+        return false;
+    life_live(sim);
+    return true;
+}
+
+void
+life_run(const struct life_options *options, struct life_result *out)
+{
+    struct sim *sim = life_create(options);
+    life_options = options;
+    signal(SIGABRT, on_abort);
+    bool good = life_is_good(sim);
+    signal(SIGABRT, SIG_DFL);
+    *out = (struct life_result){.failed = !good,
+                                .steps = sim->steps,
+                                .simulated_ms = sim->now - BIRTH_MS,
+                                .digest = sim->digest};
+    life_destroy(sim);
+}

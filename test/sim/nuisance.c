@@ -1,0 +1,101 @@
+/* nuisance.c - what happens to a supervisor from outside: operators, echoes, stalls, its own death. */
+#include "test/sim/sim.h"
+
+void
+world_plan_operator(struct sim *sim)
+{
+    msec gap = sim_between(sim, 0, 2 * sim->swarm.command_gap_ms);
+    world_plan_at(sim, (struct item){.at = sim->now + gap, .kind = ITEM_OPERATOR});
+}
+
+static uint32_t
+some_pool(struct sim *sim)
+{
+    return (uint32_t)sim_between(sim, 0, sim->swarm.pools - 1);
+}
+
+static void
+start_or_stop(struct sim *sim)
+{
+    struct event event = {.kind = EV_POOL_START, .worker.pool = some_pool(sim)};
+    event.by_operator = sim_between(sim, 0, 3) != 0;
+    if (sim_between(sim, 0, 2) == 0)
+        event.kind = EV_POOL_STOP;
+    sim_feed(sim, event);
+}
+
+static void
+recycle(struct sim *sim)
+{
+    struct event event = {.kind = EV_POOL_RECYCLE, .worker.pool = some_pool(sim)};
+    event.cause = sim_between(sim, 0, 2) == 0 ? CAUSE_UNHEALTHY : CAUSE_ON_DEMAND;
+    sim_feed(sim, event);
+}
+
+static void
+same_settings(struct sim *sim)
+{
+    if (sim->engine_died)
+        return;
+    uint32_t pool = some_pool(sim);
+    uint64_t digest = core_digest(sim->core);
+    bool due = core_deadline(sim->core) <= sim->now; /* whatever comes first may begin what is due */
+    sim_feed(sim, (struct event){.kind = EV_POOL_ADD,
+                                 .worker.pool = pool,
+                                 .settings = &sim->swarm.settings[pool]});
+    /* A pool that waits for a start may have come to another class of the queue by now. */
+    uint32_t held, waiting;
+    core_starts(sim->core, &held, &waiting);
+    if (waiting == 0 && !due &&
+        (sim->actions.len > 0 || core_digest(sim->core) != digest))
+        sim_fail(sim, "settings that change nothing changed something");
+}
+
+/* A message for a worker that is no longer, or never was. */
+static void
+stale(struct sim *sim)
+{
+    static const enum event_kind kinds[] = {EV_SPAWNED,      EV_SPAWN_FAILED, EV_EXECUTED,
+                                            EV_EXEC_FAILED,  EV_READY,        EV_STOPPING,
+                                            EV_DRAIN_UNSENT, EV_UNTRUSTED,    EV_COMMAND_DONE,
+                                            EV_EXITED};
+    uint32_t pool = some_pool(sim);
+    struct worker_id id = {.pool = pool};
+    id.slot = (uint32_t)sim_between(sim, 0, sim->swarm.settings[pool].workers_max);
+    id.generation = (uint32_t)sim_between(sim, 0, sim->world.generations[pool]);
+    if (witness_knows(&sim->witness, id))
+        return;
+    struct event event = {.kind = kinds[sim_between(sim, 0, ARRAY_LEN(kinds) - 1)], .worker = id};
+    event.status = (struct exit_status){EXIT_CODE, 1};
+    sim_feed(sim, event);
+}
+
+void
+world_operator(struct sim *sim)
+{
+    if (sim->left)
+        return; /* poold has gone, and who would ask it? */
+    world_plan_operator(sim);
+    if (sim_strikes(sim, FAULT_OPERATOR))
+        start_or_stop(sim);
+    if (sim_strikes(sim, FAULT_RECYCLES))
+        recycle(sim);
+    if (sim_strikes(sim, FAULT_SAME_SETTINGS))
+        same_settings(sim);
+    if (sim_strikes(sim, FAULT_STALE))
+        stale(sim);
+    if (sim_strikes(sim, FAULT_EXTRA_TICKS))
+        sim_feed(sim, (struct event){.kind = EV_TICK});
+    if (sim_strikes(sim, FAULT_PAUSES)) {
+        msec end = sim->now + sim_between(sim, 1, 1u << sim_between(sim, 1, 17));
+        sim->stall_until = MAX(sim->stall_until, end);
+    }
+    if (sim_strikes(sim, FAULT_EARLY_SHUTDOWN) && sim_between(sim, 0, 9) == 0) {
+        sim->shut = true;
+        sim_feed(sim, (struct event){.kind = EV_SHUTDOWN});
+    }
+    if (sim->shut && sim_strikes(sim, FAULT_HURRY))
+        sim_feed(sim, (struct event){.kind = EV_SHUTDOWN});
+    if (sim_strikes(sim, FAULT_ENGINE_DIES) && sim_between(sim, 0, 3) == 0)
+        sim->engine_died = true;
+}

@@ -1,0 +1,241 @@
+/* witness.c - the witness's account of what has been: workers, failures, intents. */
+#include "test/sim/witness.h"
+#include "test/sim/sim.h"
+#include <stdlib.h>
+#include <string.h>
+
+void
+witness_init(struct witness *witness, struct sim *sim)
+{
+    *witness = (struct witness){.sim = sim};
+}
+
+void
+witness_fini(struct witness *witness)
+{
+    for (uint32_t i = 0; i < SIM_POOLS_MAX; i++) {
+        free(witness->pools[i].workers);
+        free(witness->pools[i].living);
+    }
+}
+
+void
+witness_forget(struct witness *witness)
+{
+    struct sim *sim = witness->sim;
+    witness_fini(witness);
+    witness_init(witness, sim);
+}
+
+const struct pool_settings *
+witness_settings(const struct witness *witness, uint32_t pool)
+{
+    return &witness->sim->swarm.settings[pool];
+}
+
+bool
+witness_pool_is_up(const struct witness *witness, uint32_t pool)
+{
+    const struct seen_pool *p = &witness->pools[pool];
+    bool sockets = p->bound || p->leftovers || !witness_settings(witness, pool)->has_sockets;
+    return p->wanted && !p->disabled && sockets && witness->shutdowns == 0;
+}
+
+/* --- Workers. */
+
+struct seen *
+seen_find(struct witness *witness, struct worker_id id)
+{
+    struct seen_pool *p = &witness->pools[id.pool];
+    if (id.generation == 0 || id.generation >= p->cap)
+        return NULL;
+    struct seen *w = &p->workers[id.generation];
+    return w->known && w->slot == id.slot ? w : NULL;
+}
+
+bool
+witness_knows(const struct witness *witness, struct worker_id id)
+{
+    const struct seen_pool *p = &witness->pools[id.pool];
+    if (id.generation == 0 || id.generation >= p->cap)
+        return false;
+    const struct seen *w = &p->workers[id.generation];
+    return w->known && w->slot == id.slot && !w->released;
+}
+
+struct seen *
+seen_add(struct witness *witness, struct worker_id id)
+{
+    struct seen_pool *p = &witness->pools[id.pool];
+    if (id.generation >= p->cap) {
+        uint32_t cap = MAX(2 * p->cap, id.generation + 64);
+        p->workers = realloc(p->workers, cap * sizeof(*p->workers));
+        assert(p->workers != NULL);
+        memset(&p->workers[p->cap], 0, (cap - p->cap) * sizeof(*p->workers));
+        p->cap = cap;
+    }
+    if (p->living_len == p->living_cap) {
+        p->living_cap = MAX(2 * p->living_cap, 16);
+        p->living = realloc(p->living, p->living_cap * sizeof(*p->living));
+        assert(p->living != NULL);
+    }
+    p->living[p->living_len++] = id.generation;
+    p->last = MAX(p->last, id.generation);
+    struct seen *w = &p->workers[id.generation];
+    *w = (struct seen){.slot = id.slot, .known = true, .asked_at = witness->now};
+    return w;
+}
+
+void
+seen_forget(struct seen_pool *p, uint32_t generation)
+{
+    p->workers[generation].released = true;
+    for (uint32_t i = 0; i < p->living_len; i++)
+        if (p->living[i] == generation) {
+            p->living[i] = p->living[--p->living_len];
+            return;
+        }
+}
+
+bool
+seen_is_leaving(const struct seen *w)
+{
+    return w->doomed || w->drained || w->stopping || w->killed || w->exec_failed || w->exited;
+}
+
+struct seen *
+seen_original(struct witness *witness, uint32_t pool, uint32_t generation)
+{
+    struct seen_pool *p = &witness->pools[pool];
+    for (uint32_t i = 0; i < p->living_len; i++) {
+        struct seen *w = &p->workers[p->living[i]];
+        if (p->living[i] < generation && w->slot == p->workers[generation].slot &&
+            !seen_is_leaving(w) && !p->workers[generation].ready)
+            return w;
+    }
+    return NULL;
+}
+
+/* --- Failures, by the words of architecture.md and config.md. */
+
+msec
+witness_delay_ms(const struct pool_settings *settings, uint32_t n)
+{
+    msec delay = n < 2 ? 0 : settings->failure_delay_ms;
+    for (uint32_t i = 2; i < n && delay < settings->failure_delay_max_ms; i++)
+        delay *= 2;
+    return MIN(delay, settings->failure_delay_max_ms);
+}
+
+void
+witness_failure(struct witness *witness, uint32_t pool, const struct seen *w, bool counts)
+{
+    struct seen_pool *p = &witness->pools[pool];
+    const struct pool_settings *settings = witness_settings(witness, pool);
+    bool held = w->ready && witness->now - w->ready_at >= 10000;
+    if (held || witness->now - p->streak_at >= settings->failure_interval_ms)
+        p->streak = 0;
+    p->streak++;
+    p->streak_at = witness->now;
+    p->not_before = MAX(p->not_before, witness->now + witness_delay_ms(settings, p->streak));
+    if (!counts)
+        return;
+    if (p->failed_len == FAILURES_MAX)
+        memmove(&p->failed[0], &p->failed[1], --p->failed_len * sizeof(p->failed[0]));
+    p->failed[p->failed_len++] = witness->now;
+    uint32_t within = 0;
+    for (uint32_t i = 0; i < p->failed_len; i++)
+        within += witness->now - p->failed[i] < settings->failure_interval_ms;
+    p->must_disable = settings->rapid_fail && within >= settings->max_failures &&
+                      witness_pool_is_up(witness, pool);
+}
+
+/* --- Events. */
+
+/* Whoever lives is to go. A recycle whose successor is not ready is not carried on. */
+static void
+pool_is_doomed(struct seen_pool *p)
+{
+    for (uint32_t i = 0; i < p->living_len; i++)
+        p->workers[p->living[i]].doomed = true;
+    for (uint32_t i = 1; i <= p->last && i < p->cap; i++) {
+        struct seen *w = &p->workers[i];
+        bool replaced = w->successor != 0 && p->workers[w->successor].ready;
+        if (w->recycle == RECYCLE_MAY_CLOSE || (w->recycle == RECYCLE_BEGUN && !replaced))
+            w->recycle = RECYCLE_NONE;
+    }
+    p->started = p->disabled = false;
+}
+
+static void
+witness_pool_event(struct witness *witness, const struct event *event)
+{
+    struct seen_pool *p = &witness->pools[event->worker.pool];
+    if (event->kind == EV_POOL_START) {
+        p->wanted = true;
+        if (event->by_operator) {
+            p->failed_len = p->streak = p->retry_streak = 0;
+            p->streak_at = p->not_before = p->retry_not_before = 0;
+        }
+    } else if (event->kind == EV_POOL_STOP && p->wanted) {
+        p->wanted = false;
+        pool_is_doomed(p);
+    } else if (event->kind == EV_POOL_RECYCLE) {
+        bool up = witness_pool_is_up(witness, event->worker.pool);
+        p->roll_begins = up && !p->rolling;
+        p->roll_refused = !up;
+        p->rolling |= up;
+    } else if (event->kind == EV_BOUND) {
+        p->bound = true;
+    }
+}
+
+static void
+witness_worker_event(struct witness *witness, const struct event *event)
+{
+    struct seen *w = seen_find(witness, event->worker);
+    if (event->kind == EV_LISTED && w == NULL) {
+        w = seen_add(witness, event->worker);
+        w->adopted = true;
+        witness->pools[event->worker.pool].leftovers = true;
+    }
+    if (w == NULL || w->exited || w->released)
+        return;
+    if (event->kind == EV_SPAWNED && !w->spawned) {
+        w->spawned = true;
+        w->spawned_at = witness->now;
+    }
+    if (!w->spawned)
+        return;
+    if (event->kind == EV_EXECUTED && !w->executed) {
+        w->executed = true;
+        w->executed_at = witness->now;
+    }
+    if (event->kind == EV_DRAIN_UNSENT && w->drained)
+        w->unsent = true;
+    if (event->kind == EV_STOPPING && !w->killed) {
+        w->excused |= !seen_is_leaving(w) &&
+                      seen_original(witness, event->worker.pool, event->worker.generation) != NULL;
+        w->stopping = true;
+        if (w->leaving_at == 0)
+            w->leaving_at = witness->now;
+    }
+    if (event->kind == EV_EXITED)
+        w->exited = true;
+}
+
+void
+witness_event(struct witness *witness, const struct event *event)
+{
+    witness->event = *event;
+    witness->now = event->now;
+    if (event->kind == EV_SHUTDOWN) {
+        witness->shutdowns++;
+        for (uint32_t i = 0; i < SIM_POOLS_MAX; i++)
+            pool_is_doomed(&witness->pools[i]);
+    } else if (event->worker.generation != 0) {
+        witness_worker_event(witness, event);
+    } else if (event->kind != EV_TICK) {
+        witness_pool_event(witness, event);
+    }
+}

@@ -1,0 +1,100 @@
+/* witness.h - an independent judge: it sees events and actions, never the core, and knows the rules
+ * that architecture.md gives. Core and witness cannot be wrong together unless both were told wrong.
+ *
+ * It keeps its own account of every worker there ever was, and of every pool's failures. Rules W1,
+ * W10 and W11 need the world and the views and are in life.c; W13 is main.c's second run. */
+#ifndef POOLD_SIM_WITNESS_H
+#define POOLD_SIM_WITNESS_H
+
+#include "supervisor/core/core.h"
+#include "test/sim/swarm.h"
+
+struct sim;
+
+enum recycle_account { RECYCLE_NONE, RECYCLE_BEGUN, RECYCLE_MAY_CLOSE, RECYCLE_CLOSED };
+
+struct seen {
+    uint32_t slot;
+    bool known;   /* SPAWN was asked, or it was listed after a lost state */
+    bool spawned, executed, ready;
+    bool doomed;  /* its pool was stopped, or it was a successor when the pool was disabled */
+    bool drained; /* DRAIN was sent */
+    bool unsent, stopping, signalled, killed;
+    bool exec_failed;
+    bool excused; /* said STOPPING=1 on trial: 1093 told that, its exit is no failure */
+    bool adopted;
+    bool ended;    /* its one end event was told */
+    bool exited, released;
+    bool started_told;
+    uint8_t cause; /* of its start */
+    enum recycle_account recycle;
+    uint32_t successor; /* generation of the last one on trial */
+    msec asked_at, spawned_at, executed_at, ready_at;
+    msec leaving_at; /* since when shutdown_timeout counts */
+    msec killed_at;
+};
+
+struct seen_pool {
+    struct seen *workers; /* [cap], by generation */
+    uint32_t cap;
+    uint32_t last;        /* the highest generation */
+    uint32_t *living;     /* generations of those that are not released */
+    uint32_t living_len, living_cap;
+    bool wanted, bound, disabled, started;
+    bool rolling;
+    bool roll_begins, roll_refused; /* in this step */
+    msec failed[FAILURES_MAX]; /* the last ones, oldest first */
+    uint32_t failed_len;
+    bool must_disable;  /* 1002 is due in this step */
+    uint32_t streak;
+    msec streak_at;     /* of the last failure that delays */
+    msec not_before;    /* no start sooner */
+    uint32_t retry_streak;
+    msec retry_not_before;
+    bool leftovers;     /* taken in after a lost state: what came before is not known, so rules that
+                           need the past are not applied to this pool any more */
+};
+
+struct witness {
+    struct sim *sim;
+    struct seen_pool pools[SIM_POOLS_MAX];
+    uint32_t shutdowns;
+    struct event event; /* of the step under way */
+    msec now;
+};
+
+void witness_init(struct witness *, struct sim *);
+void witness_fini(struct witness *);
+
+/* The core lost its state: what it knew is no measure any more. */
+void witness_forget(struct witness *);
+
+/* One step: the event before it, each action, and at the end whether more is due at once. */
+void witness_event(struct witness *, const struct event *);
+void witness_action(struct witness *, const struct action *);
+void witness_step_end(struct witness *, bool more_is_due);
+
+/* All is quiet: every recycle is closed, no roll is under way. */
+void witness_quiet(struct witness *);
+
+/* Whether the worker was asked for and is not released. */
+bool witness_knows(const struct witness *, struct worker_id);
+
+/* --- Shared by witness.c and witness_rules.c. */
+struct seen *seen_find(struct witness *, struct worker_id);
+struct seen *seen_add(struct witness *, struct worker_id);
+void seen_forget(struct seen_pool *, uint32_t generation); /* released: no longer living */
+bool seen_is_leaving(const struct seen *);
+
+/* The one of its slot, older and serving, that the worker is to replace; NULL: it is nobody's
+ * successor (any more). */
+struct seen *seen_original(struct witness *, uint32_t pool, uint32_t generation);
+
+const struct pool_settings *witness_settings(const struct witness *, uint32_t pool);
+bool witness_pool_is_up(const struct witness *, uint32_t pool);
+
+/* What a failure means: counted, or delaying only. */
+void witness_failure(struct witness *, uint32_t pool, const struct seen *, bool counts);
+msec witness_delay_ms(const struct pool_settings *, uint32_t n);
+
+#endif
