@@ -16,8 +16,9 @@ process_has_fd(pid_t pid, int fd)
     return lstat(path, &status) == 0;
 }
 
-/* Processes of poold-exec among poold's children: those that are parked keep their link at 100, the
- * launcher has none there. */
+/* Processes of poold-exec among poold's children. One that is parked has its link at 100 and nothing
+ * at 3; the launcher has its own at 3 and, between two requests, nothing above. A child that was just
+ * cloned has its link at 4, and one in the middle of its exec has nothing at all. */
 static uint32_t
 helpers_of(const struct world *world, bool parked, pid_t *out, uint32_t max)
 {
@@ -32,7 +33,8 @@ helpers_of(const struct world *world, bool parked, pid_t *out, uint32_t max)
             break;
         snprintf(path, sizeof path, "/proc/%d/comm", pid);
         file_read(path, name, sizeof name);
-        if (strcmp(name, "poold/exec\n") == 0 && process_has_fd(pid, 100) == parked)
+        if (strcmp(name, "poold/exec\n") == 0 && process_has_fd(pid, 3) == !parked &&
+            process_has_fd(pid, 100) == parked && !process_has_fd(pid, 4))
             out[count++] = pid;
     }
     return count;
