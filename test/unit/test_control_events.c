@@ -148,9 +148,11 @@ a_subscriber_that_does_not_read_is_told_how_many_it_lost(void **state)
     struct caller *caller = caller_open(shell);
     json_decref(caller_ask(caller, SUBSCRIBE("{}")));
     int first = (int)events_next(shell->events);
+    char longer[700]; /* a short one would still fit where this one does not */
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
     for (int i = 0; i < COUNT; i++)
-        emit(shell, "web", i % 7 == 0 ? "short" : "more than 256 KiB of events in one turn, "
-                                                  "of different lengths");
+        emit(shell, "web", i % 7 == 0 ? "short" : longer);
     int seen = 0, dropped = 0, next = first;
     while (seen + dropped < COUNT) {
         json_t *event = caller_next(caller);
@@ -165,7 +167,7 @@ a_subscriber_that_does_not_read_is_told_how_many_it_lost(void **state)
         }
         json_decref(event);
     }
-    assert_true(dropped > 0 && seen > 500);
+    assert_true(dropped > 0 && seen > 200);
     assert_int_equal(seen + dropped, COUNT);
     caller_close(caller);
 }
