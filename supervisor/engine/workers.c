@@ -15,7 +15,7 @@
 #include "common/text.h"
 
 /* Bounds, each with its reason. */
-#define TURN_WORKERS     64u   /* workers read a loop turn: some 10 us each */
+#define TURN_WORKERS     32u   /* workers read a loop turn: some 10 us each, 15 a death */
 #define TURN_MESSAGES    16u   /* a worker and turn: one worker cannot hold up the others */
 #define MESSAGES_SECOND  200u  /* a worker and second; then it is not read until the next second */
 #define MALFORMED_MAX    10u   /* in MALFORMED_WINDOW: the worker is not trusted (1127) */
