@@ -211,3 +211,39 @@ def an_engine_killed_twelve_times_at_any_moment_of_recycles_loses_nothing(box):
     started = [e["worker"] for e in poold.events(6020, "web")]
     assert len(started) == len(set(started)), f"told twice: {started}"
     poold.stop()
+
+
+@claim(limit=40)
+def a_stop_that_the_engine_took_to_its_death_is_not_lost(box):
+    poold = box.poold({"web": box.pool("--ready", "0", ready="notify")})
+    poold.wait_state("web", "started")
+    engine = poold.engine_pid()
+    # A stopped engine reads nothing: what the keeper tells it dies with it.
+    processes.kill(engine, signal.SIGSTOP)
+    wait_until(lambda: processes.state(engine) == "T", what="the stop")
+    poold.send_signal(signal.SIGTERM)
+    wait_until(lambda: not int(processes.status(poold.pid)["ShdPnd"], 16) & 1 << 14,
+               what="the keeper to have taken SIGTERM")
+    processes.kill(engine)
+    poold.wait_end()
+    poold.census()
+    assert poold.log().count("worker-exited") == 1
+
+
+@claim(limit=40)
+def an_engine_s_death_during_the_stop_does_not_hurry_it(box):
+    address = box.address()
+    poold = box.poold({"web": box.pool("--ready", "0", "--delay", "1500", listen=address,
+                                       ready="notify")})
+    poold.wait_state("web", "started")
+    with load.connect(address) as stream:
+        stream.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        poold.send_signal(signal.SIGTERM)
+        wait_until(lambda: poold.workers("web", "draining"), what="a draining worker")
+        kill_engine(poold)
+        assert poold.supervisor()["state"] == "stopping"
+        assert load.read_answer(stream).startswith("pid=")
+    poold.wait_end()
+    poold.census()
+    assert poold.log().count("supervisor-stopping") == 1
+    assert "exit code 0" in poold.log() and "shutdown-timeout" not in poold.log()
