@@ -36,7 +36,8 @@
     X(LISTED_WORKER) /* worker, pid, phase; step, error, status as far as known.            \
                         Descriptors as SPAWNED (kind WORKER, phase not FAILED)             */ \
     X(LIST_END)      /*                                                                     */ \
-    X(OUTSIDE)       /* signo: a signal from outside (TERM, INT, HUP, USR1)                 */ \
+    X(OUTSIDE)       /* signo: a signal from outside (TERM, INT, HUP, USR1). argument: how   \
+                        many TERM and INT have come in all; said again to each new engine   */ \
     X(STRAY)         /* pid, name: a process that is nobody's worker ended as our child     */
 
 /* Steps of a spawn that can fail, with what an operator reads. Those up to CLONE are the keeper's

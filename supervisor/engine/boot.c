@@ -141,6 +141,7 @@ take_state(struct shell *shell, int fd, struct err *err)
     struct err why = {0};
     if (state_restore(shell->state, shell->core, io_now(), &why) == 0) {
         shell->restored = true;
+        shell->stopping = state_stops(shell->state)->fed > 0;
         return 0;
     }
     fprintf(stderr, "poold-engine: %s; workers that run are started anew\n", why.text);
@@ -233,6 +234,7 @@ shell_note_shutdown(struct shell *shell)
               shell->stopping ? "stopping at once: every worker is killed"
                               : "stopping: every pool drains");
     shell->stopping = true;
+    state_stops(shell->state)->fed++;
 }
 
 /* --- being born, a bounded step a loop turn */

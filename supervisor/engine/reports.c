@@ -176,12 +176,22 @@ on_list_end(struct shell *shell)
 }
 
 /* --- the rest */
+/* The keeper says to each new engine how many there were: a stop that an engine took to its death is
+ * not lost, and one that it had obeyed is not taken for a second one, which would hurry. */
 static void
-on_outside(struct shell *shell, int signo)
+on_stops(struct shell *shell, uint32_t stops)
 {
-    if (signo == SIGTERM || signo == SIGINT) {
+    for (uint32_t *seen = &state_stops(shell->state)->outside; *seen < stops; ++*seen) {
         struct event event = {.kind = EV_SHUTDOWN};
         shell_feed(shell, &event);
+    }
+}
+
+static void
+on_outside(struct shell *shell, int signo, uint32_t stops)
+{
+    if (signo == SIGTERM || signo == SIGINT) {
+        on_stops(shell, stops);
         return;
     }
     struct event_fields fields = {0};
@@ -231,7 +241,7 @@ shell_on_report(void *ctx, const struct verb *verb, const int *fds, uint32_t cou
         on_list_end(shell);
         return;
     case VERB_OUTSIDE:
-        on_outside(shell, verb->signo);
+        on_outside(shell, verb->signo, verb->argument);
         return;
     case VERB_STRAY:
         on_stray(shell, verb);

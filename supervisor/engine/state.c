@@ -19,6 +19,7 @@ struct state_header {
     uint64_t config_serial;
     uint32_t pools_max, workers_max, starts_max, records;
     uint32_t whole; /* written last: the header can be trusted */
+    struct state_stops stops;
 };
 
 /* In front of each copy of a record. */
@@ -196,6 +197,12 @@ state_ring(struct state *state)
     return state->map + round_up(sizeof(struct state_header), 64);
 }
 
+struct state_stops *
+state_stops(struct state *state)
+{
+    return &state->header->stops;
+}
+
 int
 state_restore(struct state *state, struct core *core, msec now, struct err *err)
 {
@@ -217,6 +224,7 @@ state_restore(struct state *state, struct core *core, msec now, struct err *err)
 void
 state_reset(struct state *state)
 {
+    state->header->stops = (struct state_stops){0};
     size_t from = (size_t)state->at[0] * 8;
     memset(state->map + from, 0, MIN(round_up(from, 4096), state->size) - from);
     from = round_up(from, 4096);

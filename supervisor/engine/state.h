@@ -29,6 +29,13 @@ void state_close(struct state **);
 /* The memory of the event ring: events_ring_size() bytes. Also there when the records are not. */
 void *state_ring(struct state *);
 
+/* What a new engine must know of the end that is under way; written in place. */
+struct state_stops {
+    uint32_t fed;     /* SHUTDOWN events that the core was given */
+    uint32_t outside; /* of the keeper's signals, those that are among them */
+};
+struct state_stops *state_stops(struct state *);
+
 /* Reads every saved record into core, which must be fresh. 0, or a negative errno when a record is
  * torn twice or refused: then core must be made anew and state_reset called. */
 int state_restore(struct state *, struct core *, msec now, struct err *err);

@@ -46,6 +46,8 @@ engine_start(struct keeper *k)
     engine->pidfd = pid_open(pid);
     engine->hello = true;
     engine->blocked = false;
+    if (engine->stops > 0) /* the engine before may have died before it read this */
+        engine->outside |= 1ull << (SIGTERM - 1);
     if (engine->pidfd < 0 || loop_watch(k, engine->pidfd, EPOLLIN, TAG_ENGINE_EXIT, 0) != 0 ||
         loop_watch(k, engine->link, EPOLLIN, TAG_ENGINE_LINK, 0) != 0)
         engine_lost(k, "it cannot be watched");
@@ -90,7 +92,7 @@ engine_outside(struct keeper *k, int signo)
     engine->outside |= 1ull << (signo - 1);
     if (signo != SIGTERM && signo != SIGINT)
         return;
-    engine->stop_asked = true;
+    engine->stops++;
     if (engine->pid == 0 && engine->quick_deaths >= HOPELESS_DEATHS)
         keeper_give_up(k);
 }
@@ -211,7 +213,7 @@ engine_died(struct keeper *k, const siginfo_t *info)
     if (info != NULL)
         say("the engine ended by %s %d; the workers go on, and another engine starts in %u ms",
             info->si_code == CLD_EXITED ? "exit" : "signal", info->si_status, (unsigned)delay);
-    if (engine->stop_asked && engine->quick_deaths >= HOPELESS_DEATHS)
+    if (engine->stops > 0 && engine->quick_deaths >= HOPELESS_DEATHS)
         keeper_give_up(k);
     else
         timer_set(k, TIMER_ENGINE, k->now + delay);

@@ -93,7 +93,7 @@ struct engine {
     uint32_t budget; /* messages that may still be sent in this turn */
     bool leaving;    /* it said LEAVE */
     int leave_status;
-    bool stop_asked;          /* a TERM or INT has come */
+    uint32_t stops;           /* TERM and INT that have come */
     uint32_t restarts;
     uint32_t quick_deaths;    /* in a row, within QUICK_MS of their start */
     msec started_at, ended_at;

@@ -133,7 +133,8 @@ outside_pump(struct keeper *k)
     struct engine *engine = &k->engine;
     while (engine->outside != 0) {
         int signo = __builtin_ctzll(engine->outside) + 1;
-        struct verb verb = {.kind = VERB_OUTSIDE, .signo = signo};
+        struct verb verb = {
+            .kind = VERB_OUTSIDE, .signo = signo, .argument = engine->stops};
         if (!verb_send(k, &verb, NULL, 0))
             return false;
         engine->outside &= engine->outside - 1;
