@@ -97,7 +97,7 @@ resume_pool(struct core *core, uint32_t pool)
         bool unknown = !core->worker_more[i].listed;
         if (unknown && w->state != WORKER_SPAWNING && w->state != WORKER_GONE)
             worker_exited(core, i, (struct exit_status){.kind = EXIT_UNKNOWN});
-        else if (unknown || w->state != WORKER_SPAWNING) /* not what this life asked for already */
+        else if (!core->worker_more[i].asked) /* a second stop_signal would mean: hurry */
             worker_ask_again(core, i);
     }
 }

@@ -241,6 +241,7 @@ worker_take(struct core *core, struct worker_id id)
     used_set(core, worker);
     core->workers_len++;
     core->worker_more[worker].listed = true;
+    core->worker_more[worker].asked = false;
     list_insert(core, worker);
     return worker;
 }
@@ -322,6 +323,8 @@ act_worker(struct core *core, enum action_kind kind, uint32_t worker)
     action->killed = w->killed;
     action->was_ready = w->ready_at != 0;
     action->age_ms = core->now - w->spawned_at;
+    if (kind != ACT_EVENT && kind != ACT_RELEASE)
+        core->worker_more[worker].asked = true;
     return action;
 }
 

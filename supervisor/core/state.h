@@ -112,7 +112,8 @@ struct pool_more {
 /* Derived, one for each worker. */
 struct worker_more {
     uint32_t next_link; /* handle + 1 of the next in its pool's list */
-    uint32_t listed;    /* bool: the keeper has it (resume), or it was made in this life */
+    uint16_t listed;    /* bool: the keeper has it (resume), or it was made in this life */
+    uint16_t asked;     /* bool: what its state says was asked was asked in this life */
 };
 
 #define BITMAP_LEVELS 4 /* 64^4 workers */

@@ -161,7 +161,7 @@ pool_is_doomed(struct seen_pool *p)
     for (uint32_t i = 1; i <= p->last && i < p->cap; i++) {
         struct seen *w = &p->workers[i];
         bool replaced = w->successor != 0 && p->workers[w->successor].ready;
-        if (w->recycle == RECYCLE_MAY_CLOSE || (w->recycle == RECYCLE_BEGUN && !replaced))
+        if ((w->recycle == RECYCLE_MAY_CLOSE || w->recycle == RECYCLE_BEGUN) && !replaced)
             w->recycle = RECYCLE_NONE;
     }
     p->started = p->disabled = false;

@@ -381,9 +381,12 @@ pool_is_disabled(struct witness *witness, uint32_t pool)
     for (uint32_t i = 0; i < p->living_len; i++)
         if (seen_original(witness, pool, p->living[i]) != NULL)
             p->workers[p->living[i]].doomed = true;
-    for (uint32_t i = 1; i <= p->last && i < p->cap; i++)
-        if (p->workers[i].recycle == RECYCLE_BEGUN && seen_is_leaving(&p->workers[i]))
-            p->workers[i].recycle = RECYCLE_MAY_CLOSE;
+    for (uint32_t i = 1; i <= p->last && i < p->cap; i++) {
+        struct seen *w = &p->workers[i];
+        bool replaced = w->successor != 0 && p->workers[w->successor].ready;
+        if (w->recycle == RECYCLE_BEGUN && seen_is_leaving(w) && !replaced)
+            w->recycle = RECYCLE_MAY_CLOSE;
+    }
 }
 
 static void
