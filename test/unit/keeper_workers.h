@@ -53,15 +53,6 @@ worker_dump(const char *path)
     getrlimit(RLIMIT_NOFILE, &limit);
     fprintf(out, "nofile %lu\n", (unsigned long)limit.rlim_cur);
     fprintf(out, "pid %d sid %d pgid %d ppid %d\n", getpid(), getsid(0), getpgrp(), getppid());
-    sigset_t blocked;
-    sigprocmask(SIG_SETMASK, NULL, &blocked);
-    for (int signo = 1; signo < NSIG; signo++) {
-        struct sigaction action = {0};
-        if (sigaction(signo, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
-            fprintf(out, "handled %d\n", signo);
-        if (sigismember(&blocked, signo) == 1)
-            fprintf(out, "blocked %d\n", signo);
-    }
     if (fclose(out) != 0 || rename(part, path) != 0)
         return 1;
     for (;;)
