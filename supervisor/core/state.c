@@ -300,7 +300,9 @@ act(struct core *core, enum action_kind kind)
     struct action_list *out = core->out;
     assert(out != NULL && out->len < out->cap);
     struct action *action = &out->v[out->len++];
-    *action = (struct action){.kind = kind, .handle = NONE, .other_handle = NONE};
+    memset(action, 0, sizeof(*action)); /* padding too: lists of actions can be compared */
+    action->kind = kind;
+    action->handle = action->other_handle = NONE;
     return action;
 }
 
