@@ -75,18 +75,27 @@ json_out_text(struct json_out *out, const char *literal)
     json_out_raw(out, literal, strlen(literal));
 }
 
-/* The comma before a value that is not the first, and its key. */
+/* The comma before a value that is not the first, and its key. In one piece: half of a list of pools
+ * is keys. */
 static void
 json_out_key(struct json_out *out, const char *key)
 {
-    if (out->comma)
-        json_out_raw(out, ",", 1);
+    size_t len = key == NULL ? 0 : strlen(key);
+    bool comma = out->comma;
     out->comma = true;
-    if (key == NULL)
+    if (!json_out_room(out, len + 4))
         return;
-    json_out_raw(out, "\"", 1);
-    json_out_text(out, key);
-    json_out_raw(out, "\":", 2);
+    char *at = out->data + out->len;
+    if (comma)
+        *at++ = ',';
+    if (key != NULL) {
+        *at++ = '"';
+        memcpy(at, key, len);
+        at += len;
+        *at++ = '"';
+        *at++ = ':';
+    }
+    out->len = (size_t)(at - out->data);
 }
 
 void
