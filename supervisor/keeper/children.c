@@ -2,7 +2,6 @@
  * where no launcher can be used, children made directly. */
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -282,21 +281,7 @@ static int
 child_ask(struct keeper *k, int child_end)
 {
     struct launch_request request = {.version = SPEC_VERSION};
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    struct iovec iov = {&request, sizeof request};
-    struct msghdr message = {.msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = sizeof control};
-    control.header.cmsg_level = SOL_SOCKET;
-    control.header.cmsg_type = SCM_RIGHTS;
-    control.header.cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(&control.header), &child_end, sizeof child_end);
-    if (sendmsg(k->children.launcher_link, &message, MSG_DONTWAIT | MSG_NOSIGNAL) ==
-        (ssize_t)sizeof request)
+    if (pass(k->children.launcher_link, &request, sizeof request, &child_end, 1) == 0)
         return 0;
     /* Full, or the launcher has just died: its answers, or its end, bring us here again. Without
      * either only time can help. */

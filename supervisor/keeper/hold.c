@@ -22,9 +22,10 @@ worker_signal(struct keeper *k, const struct verb *verb)
     if (!worker_is_alive(worker))
         return;
     /* The pid is our child's, and not released: it can be nobody else's. */
-    if (verb->argument == TARGET_GROUP)
-        kill(-worker->pid, verb->signo);
-    else if (worker->pidfd >= 0)
+    if (verb->argument == TARGET_GROUP && kill(-worker->pid, verb->signo) == 0)
+        return;
+    /* Also where there is no group yet: a child makes its own, and may not have come to it. */
+    if (worker->pidfd >= 0)
         syscall(SYS_pidfd_send_signal, worker->pidfd, verb->signo, NULL, 0);
     else
         kill(worker->pid, verb->signo);

@@ -151,6 +151,9 @@ pid_t process_start(int image, const char *const *argv, int gift, bool with_engi
 int pid_open(pid_t pid); /* a pidfd, close-on-exec, or a negative errno */
 void fd_close(int *fd);  /* closes and sets to -1; -1 is ignored */
 
+/* --- pass.c. Never waits. 0 or a negative errno; -EAGAIN: the link is full. */
+int pass(int to, const void *bytes, size_t size, const int *fds, uint32_t count);
+
 /* --- loader.c: 0, or the status to exit with. */
 int loader_run(struct keeper *k);
 

@@ -2,15 +2,12 @@
  * takes it. Nothing is queued by copy, so there is nothing that could overflow, but for answers
  * about what is not in any table; those have a ring, and a full ring stops the reading of questions. */
 #include <errno.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "supervisor/keeper/keeper.h"
 
 #define PUMP_MAX      256 /* messages a turn; some 3 us each */
 #define RESEND_MS     5
-#define VERB_FDS_MAX  3
 
 static bool hello_pump(struct keeper *k);
 static bool outside_pump(struct keeper *k);
@@ -21,7 +18,7 @@ static bool worker_pump(struct keeper *k, struct worker *worker);
 static bool list_pump(struct keeper *k);
 static bool list_one(struct keeper *k, struct worker *worker);
 static void worker_fill(struct verb *verb, const struct worker *worker);
-static bool verb_send(struct keeper *k, struct verb *verb, const int *fds, int fd_count);
+static bool verb_send(struct keeper *k, struct verb *verb, const int *fds, uint32_t fd_count);
 
 void
 reports_pump(struct keeper *k)
@@ -279,16 +276,9 @@ worker_fill(struct verb *verb, const struct worker *worker)
 
 /* False: not now; something will call the pump again. */
 static bool
-verb_send(struct keeper *k, struct verb *verb, const int *fds, int fd_count)
+verb_send(struct keeper *k, struct verb *verb, const int *fds, uint32_t fd_count)
 {
     struct engine *engine = &k->engine;
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(VERB_FDS_MAX * sizeof(int))];
-    } control;
-    struct iovec iov = {verb, sizeof *verb};
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
-    size_t bytes = (size_t)fd_count * sizeof(int);
     if (engine->link < 0 || engine->blocked)
         return false;
     if (engine->budget-- == 0) {
@@ -297,20 +287,13 @@ verb_send(struct keeper *k, struct verb *verb, const int *fds, int fd_count)
         return false;
     }
     verb->version = VERB_VERSION;
-    if (fd_count > 0) {
-        message.msg_control = &control;
-        message.msg_controllen = CMSG_SPACE(bytes);
-        control.header.cmsg_level = SOL_SOCKET;
-        control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(bytes);
-        memcpy(CMSG_DATA(&control.header), fds, bytes);
-    }
-    if (sendmsg(engine->link, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof *verb)
+    int error = pass(engine->link, verb, sizeof *verb, fds, fd_count);
+    if (error == 0)
         return true;
-    if (errno == EAGAIN) {
+    if (error == -EAGAIN) {
         engine->blocked = true;
         loop_rewatch(k, engine->link, EPOLLIN | EPOLLOUT, TAG_ENGINE_LINK, 0);
-    } else if (errno != EPIPE && errno != ECONNRESET) {
+    } else if (error != -EPIPE && error != -ECONNRESET) {
         /* Too many descriptors under way, or no memory: only time helps. After EPIPE the engine's
          * end comes by itself. */
         timer_earliest(k, TIMER_RESEND, k->now + RESEND_MS);

@@ -1,8 +1,5 @@
 /* spawn.c - SPAWN: from a question to a process that has its specification. */
 #include <errno.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "supervisor/exec/spec.h"
 #include "supervisor/keeper/keeper.h"
@@ -129,10 +126,6 @@ static int
 spec_send(struct keeper *k, const struct worker *worker, int link)
 {
     const struct record_pool *pool = &k->record.pools[worker->id.pool];
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(SPEC_FDS_MAX * sizeof(int))];
-    } control;
     int fds[SPEC_FDS_MAX];
     int count = spec_fds(k, worker, fds);
     if (count < 0)
@@ -149,17 +142,7 @@ spec_send(struct keeper *k, const struct worker *worker, int link)
     if (worker->kind == SPAWN_WORKER)
         channel_path(k, &worker->channel, spec.notify, sizeof spec.notify);
 
-    struct iovec iov = {&spec, sizeof spec};
-    size_t bytes = (size_t)count * sizeof(int);
-    struct msghdr message = {.msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = CMSG_SPACE(bytes)};
-    control.header.cmsg_level = SOL_SOCKET;
-    control.header.cmsg_type = SCM_RIGHTS;
-    control.header.cmsg_len = CMSG_LEN(bytes);
-    memcpy(CMSG_DATA(&control.header), fds, bytes);
-    return sendmsg(link, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+    return pass(link, &spec, sizeof spec, fds, (uint32_t)count);
 }
 
 /* Returns how many, or -ENOTCONN when a socket of the pool has not been bound. */
