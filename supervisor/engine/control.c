@@ -27,7 +27,7 @@ control_create(struct control **out, struct shell *shell, int fd, struct err *er
     socklen_t len = sizeof keeper;
     control->owner = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &keeper, &len) == 0 ? keeper.uid : 0;
     json_setup();
-    int r = io_watch_open(shell_io(shell), &control->watch, fd, IO_CONTROL, IO_READ,
+    int r = io_watch_open(shell_io(shell), &control->watch, fd, IO_CONTROL, 0,
                           control_on_listener, control);
     if (r < 0) {
         free(control);
@@ -36,6 +36,12 @@ control_create(struct control **out, struct shell *shell, int fd, struct err *er
     events_sink_add(shell_events(shell), control_events_sink, control);
     *out = control;
     return 0;
+}
+
+void
+control_open(struct control *control)
+{
+    io_watch_want(control->watch, IO_READ);
 }
 
 void

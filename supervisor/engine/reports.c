@@ -167,6 +167,7 @@ on_listed_worker(struct shell *shell, const struct verb *verb, const int *fds, u
 static void
 on_list_end(struct shell *shell)
 {
+    control_open(shell->control);
     if (shell->leftovers > 0) {
         shell->boot = BOOT_CLEARING;
         return;

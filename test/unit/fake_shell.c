@@ -342,6 +342,7 @@ fake_create(const char *const *names, uint32_t pools, uint32_t workers)
     assert_int_equal(io_create(&shell->io, fake_turn, shell, &err), 0);
     assert_int_equal(events_create(&shell->events, shell->ring, &err), 0);
     assert_int_equal(control_create(&shell->control, shell, fake_listen(shell), &err), 0);
+    control_open(shell->control);
     for (uint32_t i = 0; i < pools; i++) {
         struct event add = {
             .kind = EV_POOL_ADD, .worker.pool = i, .settings = &shell->pools[i].settings};
