@@ -9,8 +9,8 @@
  *           its own link at HELPER_LINK_FD. No specification: there is nothing in it to say.
  *
  * A child's link is one end of a SOCK_SEQPACKET pair. It waits there for one struct spec with its
- * descriptors; then either exec closes the link, or one struct spec_failure is written and the child
- * exits 127. When the keeper closes its end, a child that waits is gone. */
+ * descriptors; then either exec closes the link, or one struct spec_failure is written and the
+ * child exits 127. When the keeper closes its end, a child that waits is gone. */
 #ifndef POOLD_EXEC_SPEC_H
 #define POOLD_EXEC_SPEC_H
 

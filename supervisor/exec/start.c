@@ -1,4 +1,5 @@
-/* start.c - entry of poold-exec: the instructions before main, and the word that says what to be. */
+/* start.c - entry of poold-exec: the instructions before main, and the word that says what to
+ * be. */
 #include "supervisor/exec/helper.h"
 
 #include <errno.h>
@@ -53,8 +54,8 @@ null_standard_fds(void)
         return (int)fd;
     for (int standard = 0; standard <= 2; standard++) {
         /* dup3 refuses equal numbers; with 0 closed at the start, open gave that very one. */
-        long result = fd == standard ? SYS3(SYS_fcntl, fd, F_SETFD, 0)
-                                     : SYS3(SYS_dup3, fd, standard, 0);
+        long result =
+            fd == standard ? SYS3(SYS_fcntl, fd, F_SETFD, 0) : SYS3(SYS_dup3, fd, standard, 0);
         if (result < 0)
             return (int)result;
     }

@@ -1,8 +1,9 @@
-/* channel.c - what a worker says arrives through: its own notify socket, at an address that nobody can
- * guess, and its output pipe.
+/* channel.c - what a worker says arrives through: its own notify socket, at an address that nobody
+ * can guess, and its output pipe.
  *
- * Some are made ahead, like children: a path costs a file system, and on a disk that is most of what
- * the keeper does between a death and its replacement. Only the owner is set when it is used. */
+ * Some are made ahead, like children: a path costs a file system, and on a disk that is most of
+ * what the keeper does between a death and its replacement. Only the owner is set when it is
+ * used. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@ static int owner_set(struct channel *channel, const struct record_pool *pool);
 int
 channel_open(struct keeper *k, struct channel *channel, enum spawn_step *step)
 {
-    *channel = (struct channel){.notify = -1, .path = -1, .output = -1, .output_worker = -1};
+    *channel = CHANNEL_NONE;
     *step = STEP_NOTIFY_SOCKET;
     int error = notify_open(k, channel);
     if (error == 0) {
@@ -70,8 +71,8 @@ void
 channel_path(const struct keeper *k, const struct channel *channel, char *out, size_t size)
 {
     static const char hex[] = "0123456789abcdef";
-    int length = snprintf(out, size, "%.*s/" RUNTIME_NAME_W "/", (int)RUNTIME_PATH_MAX,
-                          k->options.runtime);
+    int length =
+        snprintf(out, size, "%.*s/" RUNTIME_NAME_W "/", (int)RUNTIME_PATH_MAX, k->options.runtime);
     char *at = out + length;
     assert((size_t)length + 2 * sizeof channel->name < size);
     for (size_t i = 0; i < sizeof channel->name; i++) {

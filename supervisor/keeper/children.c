@@ -61,7 +61,8 @@ children_serve(struct keeper *k)
     children_want(k, k->workers.waiting_count);
     if (k->children.use_launcher)
         return;
-    /* Direct children are there at once; what one turn's worth of them did not serve, the next does. */
+    /* Direct children are there at once; what one turn's worth of them did not serve, the next
+     * does. */
     children_assign(k);
     if (k->workers.waiting_count > 0)
         timer_earliest(k, TIMER_REFILL, k->now + 1);
@@ -79,8 +80,8 @@ children_refill(struct keeper *k)
     if (children->parked_count >= children->parked_target)
         return;
     if (k->now >= children->refill_not_before)
-        children_want(k, k->workers.waiting_count + children->parked_target -
-                             children->parked_count);
+        children_want(k,
+                      k->workers.waiting_count + children->parked_target - children->parked_count);
     else
         timer_earliest(k, TIMER_REFILL, children->refill_not_before);
 }
@@ -165,7 +166,8 @@ children_assign(struct keeper *k)
     while (k->workers.waiting_count > 0 && children->parked_count > 0) {
         struct child *child = &children->parked[children->parked_count - 1];
         enum give given = spawn_give(k, child);
-        /* Children and channels alike are made anew, but not in the way of what was just started. */
+        /* Children and channels alike are made anew, but not in the way of what was just
+         * started. */
         timer_earliest(k, TIMER_REFILL, MAX(k->now + REFILL_MS, children->refill_not_before));
         switch (given) {
         case CHILD_LOST:
@@ -338,7 +340,8 @@ child_arrived(struct keeper *k, pid_t pid, int link)
     children->parked[children->parked_count++] = (struct child){pid, link, pidfd < 0 ? -1 : pidfd};
 }
 
-/* The machine's limit of processes or descriptors: the first who waits is told, nobody else stops. */
+/* The machine's limit of processes or descriptors: the first who waits is told, nobody else
+ * stops. */
 static void
 child_refused(struct keeper *k, int error)
 {

@@ -10,15 +10,15 @@
 #include "supervisor/exec/spec.h"
 #include "supervisor/keeper/keeper.h"
 
-/* An engine that dies within it counts for the back-off. Well below a second: one that is killed every
- * second is to be back at once each time. */
-#define QUICK_MS       500
-#define DELAY_MS       100   /* after the second quick death, doubled at each further one */
-#define DELAY_MAX_MS   5000
-#define ABSENT_MS      1000 /* without an engine, until what workers say is thrown away */
-#define GRACE_MS       1000 /* between the end of the link and the end of the process */
-#define LEAVE_MS       5000 /* between LEAVE and the end of the process */
-#define HOPELESS_DEATHS 3u  /* quick ones in a row, after which a stop does not wait for another */
+/* An engine that dies within it counts for the back-off. Well below a second: one that is killed
+ * every second is to be back at once each time. */
+#define QUICK_MS        500
+#define DELAY_MS        100 /* after the second quick death, doubled at each further one */
+#define DELAY_MAX_MS    5000
+#define ABSENT_MS       1000 /* without an engine, until what workers say is thrown away */
+#define GRACE_MS        1000 /* between the end of the link and the end of the process */
+#define LEAVE_MS        5000 /* between LEAVE and the end of the process */
+#define HOPELESS_DEATHS 3u   /* quick ones in a row, after which a stop does not wait for another */
 
 static pid_t engine_process(struct keeper *k, int engine_end);
 static bool engine_read(struct keeper *k);
@@ -156,10 +156,9 @@ static bool
 engine_read(struct keeper *k)
 {
     static void (*const handlers[VERB_COUNT])(struct keeper *, const struct verb *) = {
-        [VERB_BIND] = socket_bind,       [VERB_LISTEN] = socket_listen,
-        [VERB_UNBIND] = socket_unbind,   [VERB_SPAWN] = spawn_asked,
-        [VERB_SIGNAL] = worker_signal,   [VERB_RELEASE] = worker_release,
-        [VERB_LIST] = report_list,       [VERB_LEAVE] = engine_leave};
+        [VERB_BIND] = socket_bind,  [VERB_LISTEN] = socket_listen, [VERB_UNBIND] = socket_unbind,
+        [VERB_SPAWN] = spawn_asked, [VERB_SIGNAL] = worker_signal, [VERB_RELEASE] = worker_release,
+        [VERB_LIST] = report_list,  [VERB_LEAVE] = engine_leave};
     struct verb verb;
     /* No room for descriptors: should any come, the kernel closes them. */
     ssize_t size = recv(k->engine.link, &verb, sizeof verb, MSG_DONTWAIT | MSG_TRUNC);
@@ -170,9 +169,10 @@ engine_read(struct keeper *k)
         timer_earliest(k, TIMER_LEAVE, k->now + GRACE_MS);
         return false;
     }
-    if (size != (ssize_t)sizeof verb || verb.version != VERB_VERSION ||
-        verb.kind >= VERB_COUNT || handlers[verb.kind] == NULL) {
-        say("the engine said kind %u, version %u, %zd bytes; this poold knows version %u, %zu bytes",
+    if (size != (ssize_t)sizeof verb || verb.version != VERB_VERSION || verb.kind >= VERB_COUNT ||
+        handlers[verb.kind] == NULL) {
+        say("the engine said kind %u, version %u, %zd bytes; this poold knows version %u, %zu "
+            "bytes",
             verb.kind, verb.version, size, VERB_VERSION, sizeof verb);
         engine_lost(k, "it speaks another language");
         return false;

@@ -93,19 +93,19 @@ struct engine {
     uint32_t budget; /* messages that may still be sent in this turn */
     bool leaving;    /* it said LEAVE */
     int leave_status;
-    uint32_t stops;           /* TERM and INT that have come */
+    uint32_t stops; /* TERM and INT that have come */
     uint32_t restarts;
-    uint32_t quick_deaths;    /* in a row, within QUICK_MS of their start */
+    uint32_t quick_deaths; /* in a row, within QUICK_MS of their start */
     msec started_at, ended_at;
     uint16_t exit_code, exit_status;
-    bool hello;               /* to be sent */
-    uint64_t outside;         /* bit signo - 1: OUTSIDE is to be sent */
+    bool hello;       /* to be sent */
+    uint64_t outside; /* bit signo - 1: OUTSIDE is to be sent */
     struct verb answers[ANSWERS_MAX];
     uint32_t answer_at, answer_count;
     uint32_t sockets_first, sockets_last; /* with an answer to send; NONE: empty */
-    bool listing;             /* LIST is being answered: */
+    bool listing;                         /* LIST is being answered: */
     uint64_t list_request;
-    uint32_t list_at;         /* next socket, then next place of the worker table */
+    uint32_t list_at; /* next socket, then next place of the worker table */
 };
 
 struct keeper {

@@ -24,11 +24,9 @@ static int config_refuse(struct keeper *k);
 int
 loader_run(struct keeper *k)
 {
-    const char *const argv[] = {"poold-engine",     "--load",
-                                "--config",         k->options.config,
-                                "--engine-user",    k->options.engine_user,
-                                "--state-dir",      k->options.state,
-                                NULL};
+    const char *const argv[] = {"poold-engine",    "--load",         "--config",
+                                k->options.config, "--engine-user",  k->options.engine_user,
+                                "--state-dir",     k->options.state, NULL};
     k->config_fd = memfd_create("poold-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (k->config_fd < 0) {
         say("cannot make room for the configuration: %s", strerror(errno));

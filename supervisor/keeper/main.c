@@ -12,11 +12,11 @@
 #include "supervisor/exec/spec.h"
 #include "supervisor/keeper/keeper.h"
 
-#define FDS_LEAST  256u       /* below it there is no room for anything */
-#define FDS_MOST   (1u << 20) /* more than any machine needs; some say a thousand million */
+#define FDS_LEAST   256u       /* below it there is no room for anything */
+#define FDS_MOST    (1u << 20) /* more than any machine needs; some say a thousand million */
 #define PLACES_MOST 65536u
-#define FDS_OWN    (32u + 6u * PARKED_MAX + LAUNCHES_MAX) /* that are no worker's and no socket's */
-#define LAST_MS    2000 /* for those who were killed to be reaped */
+#define FDS_OWN     (32u + 6u * PARKED_MAX + LAUNCHES_MAX) /* no worker's, no socket's */
+#define LAST_MS     2000 /* for those who were killed to be reaped */
 
 static int descriptors_open(struct keeper *k);
 static int standard_fds_open(void);

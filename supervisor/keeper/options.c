@@ -21,8 +21,8 @@ static const char usage[] =
 
 static int paths_fill(struct options *out, const char *config, const char *runtime,
                       const char *state);
-static int path_set(char out[PATH_MAX], const char *given, const char *system,
-                    const char *variable, const char *fallback, const char *name);
+static int path_set(char out[PATH_MAX], const char *given, const char *system, const char *variable,
+                    const char *fallback, const char *name);
 static int path_absolute(char out[PATH_MAX]);
 
 int
@@ -94,8 +94,8 @@ paths_fill(struct options *out, const char *config, const char *runtime, const c
     snprintf(private_tmp, sizeof private_tmp, "/tmp/poold-%u", (unsigned)geteuid());
     if (path_set(out->config, config, POOLD_SYSCONFDIR "/poold/poold.json", "XDG_CONFIG_HOME",
                  ".config", "/poold/poold.json") != 0 ||
-        path_set(out->state, state, "/var/lib/poold", "XDG_STATE_HOME", ".local/state",
-                 "/poold") != 0)
+        path_set(out->state, state, "/var/lib/poold", "XDG_STATE_HOME", ".local/state", "/poold") !=
+            0)
         return EXIT_USAGE;
     /* No home directory stands in for a missing runtime directory: it may be on a network. */
     const char *xdg = getenv("XDG_RUNTIME_DIR");

@@ -6,8 +6,8 @@
 
 #include "common/base.h"
 
-#define OPTIONS_LOGS_MAX    4u
-#define RUNTIME_PATH_MAX    60u /* "/w/" and 32 digits must fit in a socket address with it */
+#define OPTIONS_LOGS_MAX 4u
+#define RUNTIME_PATH_MAX 60u /* "/w/" and 32 digits must fit in a socket address with it */
 
 struct options {
     char config[PATH_MAX]; /* all three absolute */

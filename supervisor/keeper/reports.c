@@ -1,13 +1,14 @@
 /* reports.c - what the engine is to be told, kept as flags beside what it is about until the link
  * takes it. Nothing is queued by copy, so there is nothing that could overflow, but for answers
- * about what is not in any table; those have a ring, and a full ring stops the reading of questions. */
+ * about what is not in any table; those have a ring, and a full ring stops the reading of
+ * questions. */
 #include <errno.h>
 #include <unistd.h>
 
 #include "supervisor/keeper/keeper.h"
 
-#define PUMP_MAX      256 /* messages a turn; some 3 us each */
-#define RESEND_MS     5
+#define PUMP_MAX  256 /* messages a turn; some 3 us each */
+#define RESEND_MS 5
 
 static bool hello_pump(struct keeper *k);
 static bool outside_pump(struct keeper *k);
@@ -130,8 +131,7 @@ outside_pump(struct keeper *k)
     struct engine *engine = &k->engine;
     while (engine->outside != 0) {
         int signo = __builtin_ctzll(engine->outside) + 1;
-        struct verb verb = {
-            .kind = VERB_OUTSIDE, .signo = signo, .argument = engine->stops};
+        struct verb verb = {.kind = VERB_OUTSIDE, .signo = signo, .argument = engine->stops};
         if (!verb_send(k, &verb, NULL, 0))
             return false;
         engine->outside &= engine->outside - 1;

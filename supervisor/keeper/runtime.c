@@ -146,7 +146,8 @@ name_is_notify(const char *name)
     return strlen(name) == 32 && strspn(name, "0123456789abcdef") == 32;
 }
 
-/* Made under another name and then renamed: who finds `control` finds it with its mode, listening. */
+/* Made under another name and then renamed: who finds `control` finds it with its mode,
+ * listening. */
 static int
 control_open(struct keeper *k)
 {

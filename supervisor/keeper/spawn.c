@@ -74,8 +74,7 @@ bool
 spawn_fail_first(struct keeper *k, enum spawn_step step, int error)
 {
     struct worker *worker = line_first(&k->workers, &k->workers.waiting);
-    struct verb like = {
-        .request = worker->request, .worker = worker->id, .spawn = worker->kind};
+    struct verb like = {.request = worker->request, .worker = worker->id, .spawn = worker->kind};
     /* Nobody to answer: the next engine asks again if it still wants it. */
     if (worker->known && !fail_answer(k, &like, step, error))
         return false;
@@ -186,7 +185,8 @@ worker_start(struct keeper *k, struct worker *worker, const struct child *child)
         k->workers.pidfds++;
     else
         k->workers.without_pidfd++;
-    if (worker->pidfd >= 0 && loop_watch(k, worker->pidfd, EPOLLIN | EPOLLONESHOT, TAG_WORKER_EXIT, index) != 0)
+    if (worker->pidfd >= 0 &&
+        loop_watch(k, worker->pidfd, EPOLLIN | EPOLLONESHOT, TAG_WORKER_EXIT, index) != 0)
         worker_no_pidfd(k, worker);
     if (worker->pidfd < 0)
         timer_earliest(k, TIMER_SWEEP, k->now + SWEEP_MS); /* it may have died unseen already */

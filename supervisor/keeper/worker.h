@@ -10,8 +10,8 @@
  *
  * FREE         A place without a worker.
  * WAITING      Asked for; waits for a child. Holds no process and no descriptor. Leaves by a child
- *              that takes its specification (SPAWNED), or to FREE when none can be made: of a failed
- *              spawn nothing is left, so asking again tries again.
+ *              that takes its specification (SPAWNED), or to FREE when none can be made: nothing
+ *              is left of a failed spawn, so asking again tries again.
  * SPAWNED      The child has its specification. Holds notify socket, output pipe (kind WORKER) and
  *              link. Leaves when the link closes or brings a failure, or at its death.
  * EXECUTED     It runs its program; the link is closed.
@@ -40,24 +40,27 @@ struct channel {
     int output_worker; /* the worker's end, until the worker has it */
     uint8_t name[16];  /* random; the path has them in hex */
 };
-#define CHANNEL_NONE {-1, -1, -1, -1, {0}}
+/* clang-format off */
+#define CHANNEL_NONE \
+    (struct channel){.notify = -1, .path = -1, .output = -1, .output_worker = -1}
+/* clang-format on */
 
 struct worker {
     struct worker_id id;
-    uint8_t kind;   /* enum spawn_kind */
-    uint8_t in;     /* enum worker_in; only worker_enter changes it */
-    uint8_t reports; /* bits of enum worker_report, to be sent */
-    uint8_t queued : 1;  /* in the list of those with reports */
-    uint8_t known : 1;   /* this engine has asked for it, or has been told by LIST */
-    uint8_t direct : 1;  /* made without the launcher: see exits.c */
-    uint8_t recheck : 1; /* its link closed, and why is not known yet */
+    uint8_t kind;         /* enum spawn_kind */
+    uint8_t in;           /* enum worker_in; only worker_enter changes it */
+    uint8_t reports;      /* bits of enum worker_report, to be sent */
+    uint8_t queued : 1;   /* in the list of those with reports */
+    uint8_t known : 1;    /* this engine has asked for it, or has been told by LIST */
+    uint8_t direct : 1;   /* made without the launcher: see exits.c */
+    uint8_t recheck : 1;  /* its link closed, and why is not known yet */
     uint8_t released : 1; /* it is to be forgotten, once it has left the line */
     pid_t pid;
     int link, pidfd; /* -1: none */
     struct channel channel;
-    uint64_t request;                      /* of the last SPAWN */
-    uint8_t early_signo, early_target;     /* a signal that came before the process; 0: none */
-    uint16_t code;                         /* of the exit */
+    uint64_t request;                  /* of the last SPAWN */
+    uint8_t early_signo, early_target; /* a signal that came before the process; 0: none */
+    uint16_t code;                     /* of the exit */
     uint32_t step;
     int32_t error;
     int32_t status;

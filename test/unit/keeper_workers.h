@@ -1,4 +1,5 @@
-/* keeper_workers.h - what tests of poold run as workers, and how they look at what became of them. */
+/* keeper_workers.h - what tests of poold run as workers, and how they look at what became of
+ * them. */
 #ifndef POOLD_TEST_KEEPER_WORKERS_H
 #define POOLD_TEST_KEEPER_WORKERS_H
 
@@ -175,10 +176,9 @@ pool_as(struct record_pool *pool, uint32_t uid, uint32_t gid)
 static inline void
 worker_end(struct world *world, struct worker_id worker)
 {
-    ask(world, (struct verb){.kind = VERB_SIGNAL,
-                             .worker = worker,
-                             .signo = SIGKILL,
-                             .argument = TARGET_GROUP});
+    ask(world,
+        (struct verb){
+            .kind = VERB_SIGNAL, .worker = worker, .signo = SIGKILL, .argument = TARGET_GROUP});
     struct report exited = told_of(world, VERB_EXITED);
     assert_int_equal(exited.verb.code, CLD_KILLED);
     assert_int_equal(exited.verb.status, SIGKILL);

@@ -1,5 +1,5 @@
-/* test_keeper_faults.c - what must not matter to workers: dead engines, dead launchers, children that
- * hang or die on their way, an engine that does not listen. */
+/* test_keeper_faults.c - what must not matter to workers: dead engines, dead launchers, children
+ * that hang or die on their way, an engine that does not listen. */
 #include <sys/fanotify.h>
 #include <sys/ioctl.h>
 
@@ -16,9 +16,9 @@ process_has_fd(pid_t pid, int fd)
     return lstat(path, &status) == 0;
 }
 
-/* Processes of poold-exec among poold's children. One that is parked has its link at 100 and nothing
- * at 3; the launcher has its own at 3 and, between two requests, nothing above. A child that was just
- * cloned has its link at 4, and one in the middle of its exec has nothing at all. */
+/* Processes of poold-exec among poold's children. One that is parked has its link at 100 and
+ * nothing at 3; the launcher has its own at 3 and, between two requests, nothing above. A child
+ * that was just cloned has its link at 4, and one in the middle of its exec has nothing at all. */
 static uint32_t
 helpers_of(const struct world *world, bool parked, pid_t *out, uint32_t max)
 {
@@ -127,9 +127,9 @@ an_exec_that_hangs_holds_nobody_up_and_can_be_killed(void **state)
     char slow[120];
     snprintf(slow, sizeof slow, "%s/slow", world->directory);
     world_copy(world->program, slow);
-    int notify = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC | FAN_NONBLOCK, O_RDONLY | O_CLOEXEC);
-    if (notify < 0 ||
-        fanotify_mark(notify, FAN_MARK_ADD, FAN_OPEN_EXEC_PERM, AT_FDCWD, slow) != 0)
+    int notify =
+        fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC | FAN_NONBLOCK, O_RDONLY | O_CLOEXEC);
+    if (notify < 0 || fanotify_mark(notify, FAN_MARK_ADD, FAN_OPEN_EXEC_PERM, AT_FDCWD, slow) != 0)
         skip();
     const char *const argv[] = {slow, "wait", NULL};
     struct record_pool *pool = blob_pool(&world->blob, "slow", argv, no_env);
@@ -320,8 +320,8 @@ parked_children_that_are_killed_are_replaced(void **state)
     for (uint32_t i = 0; i < count; i++) {
         char path[64], stat[256];
         snprintf(path, sizeof path, "/proc/%d/stat", parked[i]);
-        WORLD_WAIT((file_read(path, stat, sizeof stat),
-                    stat[0] == '\0' || strstr(stat, ") Z ") != NULL));
+        WORLD_WAIT(
+            (file_read(path, stat, sizeof stat), stat[0] == '\0' || strstr(stat, ") Z ") != NULL));
     }
     struct report spawned = spawn(world, worker_of(0, 0, 1));
     report_close(&spawned);
@@ -401,7 +401,8 @@ a_worker_whose_socket_is_not_bound_is_refused(void **state)
     assert_int_equal(failed.error, ENOTCONN);
     WORLD_WAIT(notify_sockets(world) == spare_sockets());
     bind_all(world);
-    struct report spawned = spawn(world, worker_of(0, 0, 1)); /* it failed whole: it can be asked again */
+    struct report spawned =
+        spawn(world, worker_of(0, 0, 1)); /* it failed whole: it can be asked again */
     report_close(&spawned);
     assert_int_equal(world_leave(world, 0), 0);
 }
