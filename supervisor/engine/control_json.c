@@ -75,8 +75,8 @@ json_out_text(struct json_out *out, const char *literal)
     json_out_raw(out, literal, strlen(literal));
 }
 
-/* The comma before a value that is not the first, and its key. In one piece: half of a list of pools
- * is keys. */
+/* The comma before a value that is not the first, and its key. In one piece: half of a list of
+ * pools is keys. */
 static void
 json_out_key(struct json_out *out, const char *key)
 {
@@ -124,8 +124,8 @@ json_out_quoted(struct json_out *out, const char *value)
     json_out_raw(out, "\"", 1);
     while (len > 0) {
         size_t plain = 0;
-        while (plain < len && value[plain] >= 0x20 && value[plain] < 0x7f &&
-               value[plain] != '"' && value[plain] != '\\')
+        while (plain < len && value[plain] >= 0x20 && value[plain] < 0x7f && value[plain] != '"' &&
+               value[plain] != '\\')
             plain++;
         json_out_raw(out, value, plain);
         value += plain;
@@ -223,8 +223,7 @@ json_date(int64_t days, int64_t *year, unsigned *month, unsigned *day)
     days += 719468; /* from 1970-01-01 back to 0000-03-01 */
     int64_t era = (days >= 0 ? days : days - 146096) / 146097;
     unsigned of_era = (unsigned)(days - era * 146097);
-    unsigned year_of_era =
-        (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    unsigned year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
     unsigned of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     unsigned from_march = (5 * of_year + 2) / 153;
     *day = of_year - (153 * from_march + 2) / 5 + 1;
