@@ -135,7 +135,8 @@ sim_feed(struct sim *sim, struct event event)
 
     /* The engine may die between any two actions: what is recorded is then not yet done. */
     uint32_t n = sim->actions.len;
-    if (n > 0 && !sim->state_was_lost && sim_strikes(sim, FAULT_ENGINE_DIES) && sim_between(sim, 0, 30) == 0) {
+    if (n > 0 && !sim->state_was_lost && sim_strikes(sim, FAULT_ENGINE_DIES) &&
+        sim_between(sim, 0, 30) == 0) {
         sim->engine_died = true;
         n = (uint32_t)sim_between(sim, 0, n);
     }
@@ -197,7 +198,8 @@ require_whole(struct sim *sim)
             sim_fail(sim, "pool %u has no view", i);
         if (view.state != POOL_STARTED || view.ready != view.workers_min || view.starting > 0 ||
             view.draining > 0 || view.rolling || living[i] != view.workers_min)
-            sim_fail(sim, "pool %u is not whole: %s, %u of %u ready, %u starting, %u draining, %u live",
+            sim_fail(sim,
+                     "pool %u is not whole: %s, %u of %u ready, %u starting, %u draining, %u live",
                      i, pool_state_name(view.state), view.ready, view.workers_min, view.starting,
                      view.draining, living[i]); /* W10 */
     }
@@ -271,8 +273,9 @@ life_live(struct sim *sim)
 {
     world_init(sim);
     /* In a world without faults little happens, so turns are counted too. */
-    for (uint64_t turns = 0; sim->steps < sim->swarm.steps && turns < 4 * (uint64_t)sim->swarm.steps &&
-                             world_next(sim) != MSEC_NEVER;
+    for (uint64_t turns = 0;
+         sim->steps < sim->swarm.steps && turns < 4 * (uint64_t)sim->swarm.steps &&
+         world_next(sim) != MSEC_NEVER;
          turns++)
         life_move(sim, MSEC_NEVER);
     life_recover(sim);
