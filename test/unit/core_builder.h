@@ -75,11 +75,12 @@ when(struct event event)
 #define when_pool(p, ...) when((struct event){.worker.pool = (p), __VA_ARGS__})
 #define when_worker(p, s, g, ...) when((struct event){.worker = {(p), (s), (g)}, __VA_ARGS__})
 
-/* Time passes; every deadline on the way is kept, and its actions must be none. */
+/* Time passes; no deadline may lie on the way. */
 static inline void
 when_ms_pass(msec span)
 {
     then_nothing();
+    assert_true(core_deadline(given.core) > given.now + span);
     given.now += span;
 }
 
