@@ -8,7 +8,10 @@
 
 /* Rounds of reading before a deadline is believed while input keeps coming: a flood cannot put off
  * time for ever. */
-#define CONFIRM_ROUNDS_MAX 64u
+#define CONFIRM_ROUNDS_MAX 1024u
+/* ... and of each round, which is a turn: well below a millisecond. */
+#define CONFIRM_MESSAGES 8u
+#define CONFIRM_WORKERS  16u
 #define STALL_MS           200u /* a turn that comes so late: this process stood still */
 #define STALL_GRACE_MS     100u /* then the keeper may have, too: it gets time to tell what happened */
 
@@ -296,8 +299,8 @@ deadline_is_confirmed(struct shell *shell)
 {
     if (shell_now(shell) < shell->believe_at)
         return false;
-    bool more = keeper_link_read(shell->link, 256);
-    more |= workers_read(shell->workers, 64);
+    bool more = keeper_link_read(shell->link, CONFIRM_MESSAGES);
+    more |= workers_read(shell->workers, CONFIRM_WORKERS);
     if (more && ++shell->confirm_rounds < CONFIRM_ROUNDS_MAX)
         return false;
     shell->confirm_rounds = 0;
