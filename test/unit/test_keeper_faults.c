@@ -454,6 +454,29 @@ signals_from_outside_are_passed_on(void **state)
     assert_int_equal(world_leave(world, 7), 7);
 }
 
+/* More than the keeper reads in one turn, with LEAVE at the end, from an engine that is dead by the
+ * time that the keeper looks. */
+static void
+the_last_words_of_an_engine_count(void **state)
+{
+    struct world *world = *state;
+    char path[64], stat[256];
+    int status;
+    world_start(world);
+    kill(world->keeper, SIGSTOP);
+    for (int i = 0; i < 150; i++)
+        ask(world, (struct verb){.kind = VERB_SIGNAL, .worker = worker_of(0, 0, 1), .signo = 1});
+    ask(world, (struct verb){.kind = VERB_LEAVE, .argument = 5});
+    kill(world->engine.pid, SIGKILL);
+    snprintf(path, sizeof path, "/proc/%d/stat", world->engine.pid);
+    WORLD_WAIT((file_read(path, stat, sizeof stat), strstr(stat, ") Z ") != NULL));
+    kill(world->keeper, SIGCONT);
+    WORLD_WAIT(waitpid(world->keeper, &status, WNOHANG) == world->keeper);
+    world->keeper = 0;
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 5);
+}
+
 static void
 a_stop_without_any_engine_kills_the_workers(void **state)
 {
@@ -503,6 +526,7 @@ main(int argc, char **argv)
         CLAIM(a_worker_whose_socket_is_not_bound_is_refused),
         CLAIM(without_descriptors_a_spawn_fails_at_its_step),
         CLAIM(signals_from_outside_are_passed_on),
+        CLAIM(the_last_words_of_an_engine_count),
         CLAIM(a_stop_without_any_engine_kills_the_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
