@@ -40,9 +40,10 @@ for patch in test/mutants/*.patch; do
         echo "SURVIVED  $name"
         failed=1
     else
-        # What it says; a mutant that hangs is killed by timeout and has no such line.
-        echo "died      $name: $(sed -n 's/^FAILED //p' "$folder/sim.log" | head -1)"
-        sed -n 's/^seed.*ms: /            /p' "$folder/sim.log" | head -1
+        # How soon, and by which rule; a mutant that hangs is ended by timeout and says neither.
+        soon=$(sed -n 's/^FAILED //p' "$folder/sim.log" | head -1)
+        rule=$(sed -n 's/^seed.*ms: //p; s/.*Assertion/assertion/p' "$folder/sim.log" | head -1)
+        echo "died      $name: ${soon:-it hung}: $rule"
         died=$((died + 1))
     fi
     cp "$folder/kept" "$folder/tree/$file"

@@ -159,9 +159,9 @@ process_report(struct sim *sim, struct process *process, struct event event)
     process->reported_at = MAX(process->reported_at, sim->now + delay);
     event.worker = process->id;
     world_plan_at(sim, (struct item){.at = process->reported_at,
-                                  .kind = ITEM_DELIVER,
-                                  .from_keeper = true,
-                                  .event = event});
+                                     .kind = ITEM_DELIVER,
+                                     .from_keeper = true,
+                                     .event = event});
 }
 
 /* --- Processes. */
@@ -171,10 +171,10 @@ process_plan(struct sim *sim, const struct process *process, enum item_kind kind
              struct event event)
 {
     world_plan_at(sim, (struct item){.at = sim->now + delay,
-                                  .kind = kind,
-                                  .process = (uint32_t)(process - sim->world.processes),
-                                  .serial = process->serial,
-                                  .event = event});
+                                     .kind = kind,
+                                     .process = (uint32_t)(process - sim->world.processes),
+                                     .serial = process->serial,
+                                     .event = event});
 }
 
 struct process *
@@ -203,7 +203,8 @@ status_draw(struct sim *sim)
 }
 
 static void
-process_plan_end(struct sim *sim, const struct process *process, msec delay, struct exit_status status)
+process_plan_end(struct sim *sim, const struct process *process, msec delay,
+                 struct exit_status status)
 {
     process_plan(sim, process, ITEM_DIE, delay, (struct event){.status = status});
 }
@@ -245,8 +246,10 @@ process_exec(struct sim *sim, struct process *process)
 {
     if (sim_strikes(sim, FAULT_EXEC_FAILS)) {
         process->phase = PHASE_NO_EXEC;
-        process_report(sim, process, (struct event){.kind = EV_EXEC_FAILED, .step = 19, .error = 2});
-        process_plan_end(sim, process, sim_between(sim, 0, 2), (struct exit_status){EXIT_CODE, 127});
+        process_report(sim, process,
+                       (struct event){.kind = EV_EXEC_FAILED, .step = 19, .error = 2});
+        process_plan_end(sim, process, sim_between(sim, 0, 2),
+                         (struct exit_status){EXIT_CODE, 127});
         return;
     }
     process->phase = PHASE_RUNS;
@@ -279,7 +282,8 @@ static void
 process_die(struct sim *sim, struct process *process, struct exit_status status)
 {
     if (process->phase == PHASE_EXISTS) /* killed before its exec */
-        process_report(sim, process, (struct event){.kind = EV_EXEC_FAILED, .step = 20, .error = 3});
+        process_report(sim, process,
+                       (struct event){.kind = EV_EXEC_FAILED, .step = 20, .error = 3});
     process->phase = PHASE_DEAD;
     process->status = status;
     process_report(sim, process, (struct event){.kind = EV_EXITED, .status = status});
@@ -300,12 +304,12 @@ apply_spawn(struct sim *sim, const struct action *action)
                            (struct event){.kind = EV_EXITED, .status = process->status});
     } else if (sim_strikes(sim, FAULT_SPAWN_FAILS)) {
         world_plan_at(sim, (struct item){.at = sim->now + sim_between(sim, 0, 3),
-                                      .kind = ITEM_DELIVER,
-                                      .from_keeper = true,
-                                      .event = {.kind = EV_SPAWN_FAILED,
-                                                .worker = action->worker,
-                                                .step = 4,
-                                                .error = 11}});
+                                         .kind = ITEM_DELIVER,
+                                         .from_keeper = true,
+                                         .event = {.kind = EV_SPAWN_FAILED,
+                                                   .worker = action->worker,
+                                                   .step = 4,
+                                                   .error = 11}});
     } else {
         process_spawn(sim, action->worker);
     }
@@ -324,9 +328,9 @@ apply_command(struct sim *sim, struct process *process)
     if (sim_strikes(sim, FAULT_NEVER_READY))
         done.status = (struct exit_status){0};
     world_plan_at(sim, (struct item){.at = sim->now + sim_between(sim, 1, 1500),
-                                  .kind = ITEM_DELIVER,
-                                  .from_keeper = true,
-                                  .event = done});
+                                     .kind = ITEM_DELIVER,
+                                     .from_keeper = true,
+                                     .event = done});
 }
 
 static void
@@ -386,11 +390,11 @@ world_apply(struct sim *sim, const struct action *action)
         bool fails = !sim->world.bound[pool] && sim_strikes(sim, FAULT_BIND_FAILS);
         sim->world.bound[pool] |= !fails;
         world_plan_at(sim, (struct item){.at = sim->now + sim_between(sim, 0, 3),
-                                      .kind = ITEM_DELIVER,
-                                      .from_keeper = true,
-                                      .event = {.kind = fails ? EV_BIND_FAILED : EV_BOUND,
-                                                .worker.pool = pool,
-                                                .error = fails ? 98 : 0}});
+                                         .kind = ITEM_DELIVER,
+                                         .from_keeper = true,
+                                         .event = {.kind = fails ? EV_BIND_FAILED : EV_BOUND,
+                                                   .worker.pool = pool,
+                                                   .error = fails ? 98 : 0}});
     }
 }
 

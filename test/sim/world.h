@@ -20,14 +20,14 @@ struct process {
     uint32_t serial;     /* of the place: what was planned for its last holder is dropped */
     enum phase phase;
     struct exit_status status;
-    msec reported_at;    /* its last report arrives then: reports do not overtake each other */
-    msec known_at;       /* its notify socket came with SPAWNED: nothing that it says arrives before */
-    bool told_leaving;   /* STOPPING=1 was said */
+    msec reported_at; /* its last report arrives then: reports do not overtake each other */
+    msec known_at;    /* its notify socket came with SPAWNED: nothing that it says arrives before */
+    bool told_leaving; /* STOPPING=1 was said */
     bool command_runs;
-    bool asked_to_stop;  /* by DRAIN, SIGNAL or KILL */
+    bool asked_to_stop; /* by DRAIN, SIGNAL or KILL */
     bool ignores_drain, no_drain, ignores_term;
-    msec stop_ms;        /* from being told to being gone */
-    msec unkillable_ms;  /* from KILL to being gone */
+    msec stop_ms;       /* from being told to being gone */
+    msec unkillable_ms; /* from KILL to being gone */
 };
 
 enum item_kind {
