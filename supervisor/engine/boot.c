@@ -273,7 +273,8 @@ void
 shell_leave(struct shell *shell, int exit_status)
 {
     struct event_fields fields = {0};
-    tell_self(shell, EVENT_SUPERVISOR_STOPPED, &fields, "stopped: no worker is left");
+    if (exit_status == 0) /* else it never started, and has said why */
+        tell_self(shell, EVENT_SUPERVISOR_STOPPED, &fields, "stopped: no worker is left");
     shell->exit_status = exit_status;
     shell->left = true;
     struct verb verb = {.version = VERB_VERSION,
@@ -318,11 +319,11 @@ shell_create(struct shell *shell, const struct shell_options *options, struct er
         (r = take_state(shell, fds[0], err)) != 0 ||
         (r = events_create(&shell->events, state_ring(shell->state), err)) != 0 ||
         (r = io_create(&shell->io, shell_turn, shell, err)) != 0 ||
+        (r = keeper_link_create(&shell->link, shell->io, options->keeper_fd, shell_on_report,
+                                shell_on_keeper_gone, shell, err)) != 0 ||
         (r = add_sinks(shell, options, err)) != 0 ||
         (r = workers_create(&shell->workers, shell, shell->limits.workers_max, err)) != 0 ||
-        (r = control_create(&shell->control, shell, fds[2], err)) != 0 ||
-        (r = keeper_link_create(&shell->link, shell->io, options->keeper_fd, shell_on_report,
-                                shell_on_keeper_gone, shell, err)) != 0)
+        (r = control_create(&shell->control, shell, fds[2], err)) != 0)
         return r;
     shell->boot = BOOT_LISTING;
     shell->boot_next = NONE;

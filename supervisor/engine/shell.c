@@ -321,10 +321,21 @@ arm(struct shell *shell)
     shell->awaited_at = MAX(at, shell_now(shell));
 }
 
+/* True after LEAVE was asked: nothing is begun any more, the loop ends when the link has taken it. */
+static bool
+is_over(struct shell *shell)
+{
+    if (shell->left && keeper_link_flushed(shell->link))
+        io_stop(shell->io);
+    return shell->left;
+}
+
 void
 shell_turn(void *ctx)
 {
     struct shell *shell = ctx;
+    if (is_over(shell))
+        return;
     if (shell->awaited_at != 0 && shell_now(shell) > shell->awaited_at &&
         shell_now(shell) - shell->awaited_at > STALL_MS)
         shell->believe_at = shell_now(shell) + STALL_GRACE_MS;
@@ -337,9 +348,6 @@ shell_turn(void *ctx)
     control_tick(shell->control, shell_now(shell));
     for (uint32_t i = 0; i < shell->sinks_len; i++)
         sink_tick(shell->sinks[i], shell_now(shell));
-    if (shell->left && keeper_link_flushed(shell->link)) {
-        io_stop(shell->io);
-        return;
-    }
-    arm(shell);
+    if (!is_over(shell))
+        arm(shell);
 }
