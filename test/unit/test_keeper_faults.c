@@ -33,8 +33,9 @@ helpers_of(const struct world *world, bool parked, pid_t *out, uint32_t max)
             break;
         snprintf(path, sizeof path, "/proc/%d/comm", pid);
         file_read(path, name, sizeof name);
-        if (strcmp(name, "poold/exec\n") == 0 && process_has_fd(pid, 3) == !parked &&
-            process_has_fd(pid, 100) == parked && !process_has_fd(pid, 4))
+        /* 3 last: a child closes its 3 before its 4, so between two looks nobody seems a launcher. */
+        if (strcmp(name, "poold/exec\n") == 0 && process_has_fd(pid, 100) == parked &&
+            !process_has_fd(pid, 4) && process_has_fd(pid, 3) == !parked)
             out[count++] = pid;
     }
     return count;
