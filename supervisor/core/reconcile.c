@@ -243,22 +243,27 @@ pool_look(const struct core *core, uint32_t pool, struct findings *findings)
     }
 }
 
-/* Two that stay in one slot (taken in after a lost state), or a slot beyond a size that was made
- * smaller: the newest go. */
+/* A slot beyond a size that was made smaller is given up, with whatever was to follow in it. Of two
+ * that stay in one slot (taken in after a lost state) the newer one goes. */
 static void
 pool_drain_surplus(struct core *core, uint32_t pool)
 {
     uint32_t size = pool_at(core, pool)->settings.workers_max;
-    uint32_t slot = NONE;
-    for (uint32_t i = worker_first(core, pool); i != NONE; i = worker_next(core, i)) {
+    uint32_t taken = NONE;
+    for (uint32_t i = worker_first(core, pool), next; i != NONE; i = next) {
+        next = worker_next(core, i);
         const struct worker *w = worker_at(core, i);
-        if (!worker_stays(w) || recycle_is_trial(core, i))
-            continue;
-        if (w->id.slot >= size || w->id.slot == slot) {
+        bool beyond = w->id.slot >= size;
+        bool incumbent = worker_stays(w) && !recycle_is_trial(core, i);
+        if (beyond || (incumbent && w->id.slot == taken)) {
             recycle_cancel(core, i);
-            worker_leave(core, i, CAUSE_SURPLUS);
+            if (w->state == WORKER_GONE)
+                recycle_drop_gone(core, i);
+            else if (worker_stays(w))
+                worker_leave(core, i, CAUSE_SURPLUS);
+        } else if (incumbent) {
+            taken = w->id.slot;
         }
-        slot = w->id.slot;
     }
 }
 

@@ -51,6 +51,18 @@ same_settings(struct sim *sim)
         sim_fail(sim, "settings that change nothing changed something");
 }
 
+static void
+new_settings(struct sim *sim)
+{
+    uint32_t pool = some_pool(sim);
+    if (sim->engine_died)
+        return;
+    settings_redraw(&sim->prng, &sim->swarm.settings[pool], sim->swarm.size_max[pool]);
+    sim_feed(sim, (struct event){.kind = EV_POOL_ADD,
+                                 .worker.pool = pool,
+                                 .settings = &sim->swarm.settings[pool]});
+}
+
 /* A message for a worker that is no longer, or never was. */
 static void
 stale(struct sim *sim)
@@ -81,6 +93,8 @@ world_operator(struct sim *sim)
         recycle(sim);
     if (sim_strikes(sim, FAULT_SAME_SETTINGS))
         same_settings(sim);
+    if (sim_strikes(sim, FAULT_NEW_SETTINGS) && sim_between(sim, 0, 9) == 0)
+        new_settings(sim);
     if (sim_strikes(sim, FAULT_STALE))
         stale(sim);
     if (sim_strikes(sim, FAULT_EXTRA_TICKS))

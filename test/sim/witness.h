@@ -23,6 +23,7 @@ struct seen {
     bool exec_failed;
     bool excused; /* said STOPPING=1 on trial: 1093 told that, its exit is no failure */
     bool adopted;
+    bool asked; /* DRAIN, SIGNAL or KILL was sent since it was listed last: not to be sent again */
     bool ended; /* its one end event was told */
     bool exited, released;
     bool started_told;

@@ -243,6 +243,20 @@ rule_failure(struct witness *witness, const struct action *action, struct seen *
         BROKEN(witness, action->worker, "announces a start within the back-off");
 }
 
+/* Whoever becomes ready in a slot follows the one of the slot whose recycle is still open, also when
+ * the successor that it began with has failed since. */
+static void
+follow_original(struct seen_pool *p, struct worker_id id)
+{
+    for (uint32_t i = 1; i < id.generation; i++) {
+        struct seen *old = &p->workers[i];
+        bool open = old->recycle == RECYCLE_BEGUN || old->recycle == RECYCLE_MAY_CLOSE;
+        if (old->slot == id.slot && open && seen_is_leaving(old) &&
+            (old->successor == 0 || !p->workers[old->successor].ready))
+            old->successor = id.generation;
+    }
+}
+
 /* A ready event needs a proof by the pool's rule. */
 static void
 rule_ready(struct witness *witness, const struct action *action, struct seen *w)
@@ -263,6 +277,7 @@ rule_ready(struct witness *witness, const struct action *action, struct seen *w)
         BROKEN(witness, action->worker, "is ready without a proof");
     w->ready = true;
     w->ready_at = witness->now;
+    follow_original(&witness->pools[action->worker.pool], action->worker);
 }
 
 static void
@@ -484,6 +499,9 @@ witness_action(struct witness *witness, const struct action *action)
     }
     if (!w->spawned || w->exited)
         BROKEN(witness, id, "asked of a worker that does not live"); /* W2 */
+    if (is_resume(witness) && w->asked)
+        BROKEN(witness, id, "is asked twice by one engine");
+    w->asked |= action->kind != ACT_COMMAND;
     if (action->kind == ACT_DRAIN)
         rule_drain(witness, action, w);
     else if (action->kind == ACT_SIGNAL)

@@ -407,6 +407,27 @@ a_recycle_waits_while_a_leaver_sits_in_the_slot(void **state)
     then_to(ACT_SPAWN, 0, 3);
 }
 
+/* See the simulator's kept seed 197. */
+static void
+a_slot_that_is_given_up_gives_up_its_recycle_too(void **state)
+{
+    (void)state;
+    given_core(1, 12, 4);
+    given_pool(0, .workers_min = 2, .overlap = 0);
+    given_pool_is_started(0, 2);
+    when_worker(0, 1, 2, .kind = EV_UNTRUSTED);
+    then_told(1127);
+    then_told(1078);
+    then_to(ACT_DRAIN, 1, 2);
+    given_pool(0, .workers_min = 1, .overlap = 0);
+    then_exits(1, 2);
+    then_to(ACT_RELEASE, 1, 2);
+    then_nothing();
+    when_pool(0, .kind = EV_POOL_RECYCLE, .cause = CAUSE_ON_DEMAND);
+    then_told(1079);
+    then_to(ACT_DRAIN, 0, 1); /* surge is 1, and nothing else is under way */
+}
+
 int
 main(void)
 {
@@ -431,6 +452,7 @@ main(void)
         CLAIM(a_stop_during_a_recycle_wins),
         CLAIM(a_worker_that_breaks_the_protocol_is_counted_and_recycled),
         CLAIM(a_recycle_waits_while_a_leaver_sits_in_the_slot),
+        CLAIM(a_slot_that_is_given_up_gives_up_its_recycle_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
 }

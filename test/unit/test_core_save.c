@@ -164,7 +164,7 @@ a_deadline_that_passed_while_no_engine_lived_is_kept(void **state)
     then_to(ACT_SPAWN, 0, 2);
 }
 
-/* See the simulator's kept seed 38. */
+/* See the simulator's kept seed 382. */
 static void
 a_back_off_that_passed_while_no_engine_lived_is_over(void **state)
 {
