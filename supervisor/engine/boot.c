@@ -188,12 +188,14 @@ static void
 tell_started(struct shell *shell)
 {
     struct event_fields fields = {0};
-    char text[256];
+    char text[512];
     if (shell->hello.u.hello.restarts == 0) {
-        snprintf(text, sizeof text, "poold %s started with %u pools from %s%s", POOLD_VERSION,
+        const char *warning = record_text(&shell->record, shell->record.header->warning_text);
+        snprintf(text, sizeof text, "poold %s started with %u pools from %s%s%s%.*s", POOLD_VERSION,
                  shell->record.header->pools,
                  record_text(&shell->record, shell->record.header->source),
-                 shell->hello.u.hello.launcher ? "" : " (without parked children: clone refused)");
+                 shell->hello.u.hello.launcher ? "" : " (without a launcher)",
+                 warning[0] != '\0' ? "; " : "", (int)strcspn(warning, "\n"), warning);
         tell_self(shell, EVENT_SUPERVISOR_STARTED, &fields, text);
         return;
     }
