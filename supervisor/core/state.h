@@ -5,8 +5,8 @@
  *
  * Reading goes through the *_at functions, which give const pointers. Changing goes through the
  * *_edit functions, which mark the record as touched: a change that is not marked is not saved, and
- * the simulator's twin, built from marked records only, finds it. Nobody but state.c, save.c and
- * check.c looks into struct core's `raw`. */
+ * the simulator's twin, built from marked records only, finds it. Nobody but state.c, init.c and
+ * save.c looks into struct core's `raw`. */
 #ifndef POOLD_CORE_STATE_H
 #define POOLD_CORE_STATE_H
 

@@ -81,7 +81,21 @@ void witness_quiet(struct witness *);
 /* Whether the worker was asked for and is not released. */
 bool witness_knows(const struct witness *, struct worker_id);
 
-/* --- Shared by witness.c and witness_rules.c. */
+/* --- Shared by the witness's own files. */
+
+/* "0/1.17: broken" names the worker in each complaint. */
+#define BROKEN(witness, id, text)                                                                  \
+    sim_fail((witness)->sim, "%u/%u.%u: %s", (id).pool, (id).slot, (id).generation, (text))
+
+/* The event of this step is of that kind and about the action's worker. */
+bool witness_is_about(const struct witness *, const struct action *, enum event_kind);
+
+void rule_worker_event(struct witness *, const struct action *, struct seen *);
+void rule_pool_event(struct witness *, const struct action *);
+void rule_recycle_done(struct witness *, const struct action *);
+void rule_recycle_failed(struct witness *, const struct action *);
+void rule_roll_ended(struct witness *, const struct action *);
+
 struct seen *seen_find(struct witness *, struct worker_id);
 struct seen *seen_add(struct witness *, struct worker_id);
 void seen_forget(struct seen_pool *, uint32_t generation); /* released: no longer living */

@@ -88,4 +88,13 @@ void world_operator(struct sim *);
 
 struct process *world_process(struct sim *, struct worker_id);
 
+/* keeper.c: what becomes of a process. */
+void process_exec(struct sim *, struct process *);
+void process_die(struct sim *, struct process *, struct exit_status);
+
+/* queue.c. An item that is pushed keeps its order; world_plan_at gives it the next one. */
+void world_push(struct sim *, struct item);
+struct item world_pop(struct world *);
+void world_drop(struct world *, bool (*drop)(const struct world *, const struct item *));
+
 #endif
