@@ -204,7 +204,8 @@ witness_pool_event(struct witness *witness, const struct event *event)
         pool_is_doomed(p);
     } else if (event->kind == EV_POOL_RECYCLE) {
         bool up = witness_pool_is_up(witness, event->worker.pool);
-        p->roll_begins = up && !p->rolling;
+        p->roll_unclear = up && p->leftovers && !p->bound;
+        p->roll_begins = up && !p->rolling && !p->roll_unclear;
         p->roll_refused = !up;
         p->rolling |= up;
     } else if (event->kind == EV_BOUND) {

@@ -44,6 +44,7 @@ struct seen_pool {
     bool wanted, bound, disabled, started;
     bool rolling;
     bool roll_begins, roll_refused; /* in this step */
+    bool roll_unclear;              /* whether a pool with leftovers is up without its sockets */
     msec failed[FAILURES_MAX];      /* the last ones, oldest first */
     uint32_t failed_len;
     bool must_disable; /* 1002 is due in this step */

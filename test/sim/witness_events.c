@@ -208,7 +208,7 @@ rule_pool_event(struct witness *witness, const struct action *action)
         pool_is_disabled(witness, id.pool);
         break;
     case 1079:
-        if (!p->roll_begins || witness->event.cause != CAUSE_ON_DEMAND)
+        if (!(p->roll_begins || p->roll_unclear) || witness->event.cause != CAUSE_ON_DEMAND)
             BROKEN(witness, id, "a roll begins that nobody asked for");
         p->roll_begins = false;
         break;
