@@ -61,7 +61,7 @@ open_record(struct shell *shell, int fd, struct err *err)
     struct stat st;
     if (fstat(fd, &st) != 0 || st.st_size <= 0)
         return err_set(err, -EINVAL, "the compiled configuration cannot be read");
-    void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0); /* record.h: why */
     close(fd);
     if (map == MAP_FAILED)
         return err_errno(err, -errno, "the compiled configuration cannot be mapped");
@@ -125,6 +125,8 @@ make_actions(struct shell *shell, struct err *err)
     if (shell->actions.v == NULL || shell->later == NULL || shell->pools == NULL ||
         shell->bound == NULL || shell->commands == NULL || index_names(shell) != 0)
         return err_set(err, -ENOMEM, "no memory for the tables of %u pools", shell->limits.pools_max);
+    for (uint32_t i = 0; i < shell->limits.pools_max; i++)
+        shell->pools[i] = (struct shell_pool){.bind_failed = NONE, .told = NONE};
     return 0;
 }
 
