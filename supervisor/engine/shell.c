@@ -59,6 +59,12 @@ shell_worker(const struct shell *shell, uint32_t handle, struct shell_worker *ou
     workers_describe(shell->workers, handle, out);
 }
 
+uint32_t
+shell_last_told(const struct shell *shell, uint32_t pool)
+{
+    return shell->pools[pool].told;
+}
+
 const char *
 shell_bind_failure(const struct shell *shell, uint32_t pool)
 {
@@ -226,6 +232,8 @@ apply(struct shell *shell, const struct action *action)
         return;
     case ACT_EVENT:
         tell(shell, action);
+        if (action->handle != NONE)
+            shell->pools[action->worker.pool].told = action->handle;
         return;
     case ACT_POOL_CHANGED:
         control_pool_changed(shell->control, action->worker.pool);
