@@ -56,12 +56,6 @@ event_describe(struct json_out *out, const char *key, const struct event_seen *e
     struct tm local = {0};
     localtime_r(&seconds, &local);
     const struct event_row *row = event_row(event->id);
-    static const char *const severities[] = {
-        [EVENT_ERR] = "err",
-        [EVENT_WARNING] = "warning",
-        [EVENT_NOTICE] = "notice",
-        [EVENT_INFO] = "info",
-    };
     json_out_open(out, key, '{');
     if (event->seq == 0)
         json_out_null(out, "seq"); /* not kept */
@@ -70,8 +64,7 @@ event_describe(struct json_out *out, const char *key, const struct event_seen *e
     json_out_time(out, "time", event->wall_ms, (int32_t)local.tm_gmtoff);
     json_out_number(out, "id", event->id);
     json_out_string(out, "name", row == NULL ? NULL : row->name);
-    json_out_string(out, "severity",
-                    event->severity < ARRAY_LEN(severities) ? severities[event->severity] : NULL);
+    json_out_string(out, "severity", event_severity_name(event->severity));
     json_out_string(out, "pool", event->pool[0] == '\0' ? NULL : event->pool);
     char worker[24];
     snprintf(worker, sizeof worker, "%" PRIu32 ".%" PRIu32, event->worker.slot,
