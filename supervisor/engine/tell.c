@@ -229,7 +229,10 @@ tell_recycle_done(struct story *story)
     fields_seconds(fields, "total", action->total_ms);
     /* Nobody counts requests yet: a worker that left by itself lost none, one that was killed at the
      * end of its drain may have. */
-    fields_string(fields, "lost", action->killed ? "unknown" : "0");
+    if (action->killed)
+        fields_string(fields, "lost", "unknown");
+    else
+        fields_number(fields, "lost", 0);
     emit(story, EVENT_RECYCLE_DONE, "replaced worker %u.%u (%s) in %s: ready after %s, %s after %s",
          action->other.slot, action->other.generation, cause_name(action->cause),
          tell_span(total, sizeof total, action->total_ms),
