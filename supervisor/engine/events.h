@@ -34,9 +34,9 @@ const char *event_severity_name(uint8_t severity);
 
 /* key=value pairs of one event, in the order they are added; start with {0}. Values of strings are
  * escaped (again changes nothing), and quoted where they hold a space, are empty or look like a
- * number; a double quote in them becomes \x22, so a quoted value ends at the next quote. A value that does not fit is cut
- * with "...", a pair of which too little would be left is left out: put what matters first and the
- * text of a worker last. Keys are literals of ours. */
+ * number; a double quote in them becomes \x22, so a quoted value ends at the next quote. A value
+ * that does not fit is cut with "...", a pair of which too little would be left is left out: put
+ * what matters first and the text of a worker last. Keys are literals of ours. */
 struct event_fields {
     uint16_t len;
     char text[510];
