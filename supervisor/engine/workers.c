@@ -286,8 +286,7 @@ entry_keep_address(struct entry *entry, const struct sockaddr_un *address, sockl
 {
     if (len <= sizeof(sa_family_t))
         return; /* it sent without a name: there is nowhere to answer */
-    /* The kernel counts a NUL behind a path that fills sun_path. */
-    len = MIN(len, sizeof *address);
+    len = MIN(len, sizeof *address); /* without the NUL that does not fit */
     if (entry->address != NULL && entry->address_len == len &&
         memcmp(entry->address, address, len) == 0)
         return;
@@ -340,14 +339,17 @@ entry_message(struct workers *workers, struct entry *entry, size_t len, const st
 static bool
 entry_receive(struct workers *workers, struct entry *entry)
 {
-    struct sockaddr_un address;
+    struct {
+        struct sockaddr_un un;
+        char nul; /* behind a path that fills sun_path: the kernel counts one */
+    } address;
     struct iovec iov = {.iov_base = workers->datagram, .iov_len = sizeof workers->datagram};
     union {
         char bytes[CMSG_SPACE(sizeof(struct ucred))];
         struct cmsghdr align;
     } control;
     struct msghdr msg = {.msg_name = &address,
-                         .msg_namelen = sizeof address,
+                         .msg_namelen = sizeof address.un,
                          .msg_iov = &iov,
                          .msg_iovlen = 1,
                          .msg_control = control.bytes,
@@ -362,7 +364,7 @@ entry_receive(struct workers *workers, struct entry *entry)
         memcpy(&from, CMSG_DATA(c), sizeof from);
     /* Another user's datagram is dropped and never held against the worker. */
     if (from.uid == entry->uid)
-        entry_message(workers, entry, (size_t)n, &from, &address, msg.msg_namelen);
+        entry_message(workers, entry, (size_t)n, &from, &address.un, msg.msg_namelen);
     (void)recv(entry->notify_fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
     return true;
 }
