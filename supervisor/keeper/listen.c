@@ -11,79 +11,10 @@
 
 #include "supervisor/keeper/keeper.h"
 
-static int bind_record(struct socket_slot *slot, const struct record_socket *record);
-static int bind_inet(const struct record_socket *record, bool dual, int *out);
-static int bind_inet4_of(const struct record_socket *record, int *out);
-static int bind_unix(struct socket_slot *slot, const struct record_socket *record, int *out);
-static bool unix_path_is_stale(const char *path, const struct sockaddr_un *address);
-static int unix_owner_set(struct socket_slot *slot, const struct record_socket *record,
-                          const char *path);
-static void slot_close(struct socket_slot *slot, const struct record_socket *record);
-static const char *unix_path(const struct record_socket *record);
-
-int
-sockets_open(struct keeper *k)
+static const char *
+unix_path(const struct record_socket *record)
 {
-    size_t count = k->record.header->sockets;
-    k->sockets = mmap(NULL, MAX(count, (size_t)1) * sizeof *k->sockets, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (k->sockets == MAP_FAILED)
-        return -errno;
-    for (size_t i = 0; i < count; i++)
-        k->sockets[i].fd = -1;
-    return 0;
-}
-
-void
-sockets_close(struct keeper *k)
-{
-    for (uint32_t i = 0; i < k->record.header->sockets; i++)
-        slot_close(&k->sockets[i], &k->record.sockets[i]);
-}
-
-void
-socket_bind(struct keeper *k, const struct verb *verb)
-{
-    if (verb->index >= k->record.header->sockets)
-        return;
-    struct socket_slot *slot = &k->sockets[verb->index];
-    int error = slot->fd >= 0 ? 0 : bind_record(slot, &k->record.sockets[verb->index]);
-    report_socket(k, verb->index, verb->request, -error);
-}
-
-/* A backlog that changed: listen() on a socket that listens just sets it. */
-void
-socket_listen(struct keeper *k, const struct verb *verb)
-{
-    if (verb->index < k->record.header->sockets && k->sockets[verb->index].fd >= 0)
-        listen(k->sockets[verb->index].fd, (int)k->record.sockets[verb->index].backlog);
-}
-
-void
-socket_unbind(struct keeper *k, const struct verb *verb)
-{
-    if (verb->index < k->record.header->sockets)
-        slot_close(&k->sockets[verb->index], &k->record.sockets[verb->index]);
-}
-
-static int
-bind_record(struct socket_slot *slot, const struct record_socket *record)
-{
-    int fd = -1, error;
-    if (record->family == AF_UNIX)
-        error = bind_unix(slot, record, &fd);
-    else
-        error = bind_inet(record, record->dual, &fd);
-    /* No IPv6 in this kernel, or none switched on: then "every address" is every IPv4 address. */
-    if (record->dual && (error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL))
-        error = bind_inet4_of(record, &fd);
-    if (error == 0 && listen(fd, (int)record->backlog) != 0)
-        error = -errno;
-    if (error == 0)
-        slot->fd = fd;
-    else if (fd >= 0)
-        close(fd);
-    return error;
+    return (const char *)record->sockaddr + offsetof(struct sockaddr_un, sun_path);
 }
 
 /* Part of the hand-off of LISTEN_FDS and plain descriptors: O_NONBLOCK is set, and stays so. */
@@ -116,37 +47,6 @@ bind_inet4_of(const struct record_socket *record, int *out)
     four.sin_port = six.sin6_port;
     memcpy(instead.sockaddr, &four, sizeof four);
     return bind_inet(&instead, false, out);
-}
-
-static int
-bind_unix(struct socket_slot *slot, const struct record_socket *record, int *out)
-{
-    const char *path = unix_path(record);
-    struct sockaddr_un address;
-    memcpy(&address, record->sockaddr, sizeof address);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    int error = fchmod(fd, record->mode) == 0 ? 0 : -errno;
-    /* The path gets the socket's mode less the umask, which is for everything else. */
-    mode_t mask = umask(0);
-    if (error == 0 && bind(fd, (const struct sockaddr *)&address, record->length) != 0)
-        error = -errno;
-    if (error == -EADDRINUSE && unix_path_is_stale(path, &address)) {
-        unlink(path);
-        error = bind(fd, (const struct sockaddr *)&address, record->length) == 0 ? 0 : -errno;
-    }
-    umask(mask);
-    if (error == 0) {
-        error = unix_owner_set(slot, record, path);
-        if (error != 0)
-            unlink(path);
-    }
-    if (error == 0)
-        *out = fd;
-    else
-        close(fd);
-    return error;
 }
 
 /* A socket that nobody listens on: what a supervisor that was killed left behind. Anything else at
@@ -190,6 +90,57 @@ unix_owner_set(struct socket_slot *slot, const struct record_socket *record, con
     return error;
 }
 
+static int
+bind_unix(struct socket_slot *slot, const struct record_socket *record, int *out)
+{
+    const char *path = unix_path(record);
+    struct sockaddr_un address;
+    memcpy(&address, record->sockaddr, sizeof address);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    int error = fchmod(fd, record->mode) == 0 ? 0 : -errno;
+    /* The path gets the socket's mode less the umask, which is for everything else. */
+    mode_t mask = umask(0);
+    if (error == 0 && bind(fd, (const struct sockaddr *)&address, record->length) != 0)
+        error = -errno;
+    if (error == -EADDRINUSE && unix_path_is_stale(path, &address)) {
+        unlink(path);
+        error = bind(fd, (const struct sockaddr *)&address, record->length) == 0 ? 0 : -errno;
+    }
+    umask(mask);
+    if (error == 0) {
+        error = unix_owner_set(slot, record, path);
+        if (error != 0)
+            unlink(path);
+    }
+    if (error == 0)
+        *out = fd;
+    else
+        close(fd);
+    return error;
+}
+
+static int
+bind_record(struct socket_slot *slot, const struct record_socket *record)
+{
+    int fd = -1, error;
+    if (record->family == AF_UNIX)
+        error = bind_unix(slot, record, &fd);
+    else
+        error = bind_inet(record, record->dual, &fd);
+    /* No IPv6 in this kernel, or none switched on: then "every address" is every IPv4 address. */
+    if (record->dual && (error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL))
+        error = bind_inet4_of(record, &fd);
+    if (error == 0 && listen(fd, (int)record->backlog) != 0)
+        error = -errno;
+    if (error == 0)
+        slot->fd = fd;
+    else if (fd >= 0)
+        close(fd);
+    return error;
+}
+
 static void
 slot_close(struct socket_slot *slot, const struct record_socket *record)
 {
@@ -202,8 +153,52 @@ slot_close(struct socket_slot *slot, const struct record_socket *record)
         unlink(unix_path(record));
 }
 
-static const char *
-unix_path(const struct record_socket *record)
+int
+sockets_open(struct keeper *k)
 {
-    return (const char *)record->sockaddr + offsetof(struct sockaddr_un, sun_path);
+    size_t count = k->record.header->sockets;
+    k->sockets = mmap(NULL, MAX(count, (size_t)1) * sizeof *k->sockets, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (k->sockets == MAP_FAILED)
+        return -errno;
+    for (size_t i = 0; i < count; i++)
+        k->sockets[i].fd = -1;
+    return 0;
+}
+
+void
+sockets_close(struct keeper *k)
+{
+    for (uint32_t i = 0; i < k->record.header->sockets; i++)
+        slot_close(&k->sockets[i], &k->record.sockets[i]);
+}
+
+void
+socket_bind(struct keeper *k, const struct verb *verb)
+{
+    if (verb->index >= k->record.header->sockets)
+        return;
+    struct socket_slot *slot = &k->sockets[verb->index];
+    int error = slot->fd >= 0 ? 0 : bind_record(slot, &k->record.sockets[verb->index]);
+    message_add(k,
+                (struct verb){.kind = VERB_BIND_RESULT,
+                              .request = verb->request,
+                              .index = verb->index,
+                              .error = -error},
+                NONE);
+}
+
+/* A backlog that changed: listen() on a socket that listens just sets it. */
+void
+socket_listen(struct keeper *k, const struct verb *verb)
+{
+    if (verb->index < k->record.header->sockets && k->sockets[verb->index].fd >= 0)
+        listen(k->sockets[verb->index].fd, (int)k->record.sockets[verb->index].backlog);
+}
+
+void
+socket_unbind(struct keeper *k, const struct verb *verb)
+{
+    if (verb->index < k->record.header->sockets)
+        slot_close(&k->sockets[verb->index], &k->record.sockets[verb->index]);
 }

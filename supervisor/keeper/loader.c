@@ -17,51 +17,25 @@
 #define LOADER_LIMIT_MS 60000
 #define EXIT_CONFIG     78
 
-static int loader_wait(struct keeper *k, pid_t pid);
-static int config_take(struct keeper *k);
-static int config_refuse(struct keeper *k);
-
-int
-loader_run(struct keeper *k)
-{
-    const char *const argv[] = {"poold-engine",     "--load",
-                                "--config",         k->options.config,
-                                "--engine-user",    k->options.engine_user,
-                                "--state-dir",      k->options.state,
-                                NULL};
-    k->config_fd = memfd_create("poold-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (k->config_fd < 0) {
-        say("cannot make room for the configuration: %s", strerror(errno));
-        return 1;
-    }
-    pid_t pid = process_start(HELPER_ENGINE_FD, argv, k->config_fd, false);
-    if (pid < 0) {
-        say("cannot start the loader: %s", strerror(-pid));
-        return 1;
-    }
-    int status = loader_wait(k, pid);
-    return status != 0 || k->done ? status : config_take(k);
-}
-
 /* The one wait outside the loop: there is nothing yet that could be late. */
 static int
 loader_wait(struct keeper *k, pid_t pid)
 {
     msec limit = clock_now() + LOADER_LIMIT_MS;
     struct pollfd signals = {.fd = k->signal_fd, .events = POLLIN};
+    struct signalfd_siginfo info;
     int status, stopped_by = 0;
     while (waitpid(pid, &status, WNOHANG) == 0) {
         msec now = clock_now();
-        struct signalfd_siginfo info;
-        if (now < limit && stopped_by == 0 && poll(&signals, 1, (int)(limit - now)) >= 0) {
-            if (read(k->signal_fd, &info, sizeof info) == (ssize_t)sizeof info &&
-                (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT))
-                stopped_by = (int)info.ssi_signo;
-            continue;
-        }
-        kill(pid, SIGKILL);
-        if (waitpid(pid, &status, 0) == pid)
+        if (now >= limit || stopped_by != 0) {
+            kill(pid, SIGKILL);
+            waitpid(pid, &status, 0);
             break;
+        }
+        if (poll(&signals, 1, (int)(limit - now)) == 1 &&
+            read(k->signal_fd, &info, sizeof info) == (ssize_t)sizeof info &&
+            (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT))
+            stopped_by = (int)info.ssi_signo;
     }
     if (stopped_by != 0) {
         say("stopped by signal %d while it loaded the configuration", stopped_by);
@@ -92,28 +66,39 @@ config_take(struct keeper *k)
     }
     size_t size = (size_t)status.st_size;
     void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, k->config_fd, 0);
-    if (map == MAP_FAILED) {
-        say("cannot map the configuration: %s", strerror(errno));
-        return 1;
-    }
-    int error = record_open(&k->record, map, size);
-    if (error == -EPROTO) {
+    int error = map == MAP_FAILED ? -errno : record_open(&k->record, map, size);
+    if (error == 0)
+        return 0;
+    if (error == -EPROTO)
         say("the loader writes version %u of the configuration, this poold reads version %u: they "
             "come from different installations",
             ((const struct record_header *)map)->version, RECORD_VERSION);
-        return 1;
-    }
-    if (error != 0) {
-        say("the loader left a broken configuration");
-        return 1;
-    }
-    return k->record.header->errors > 0 ? config_refuse(k) : 0;
+    else
+        say("the loader left a broken configuration: %s", strerror(-error));
+    return 1;
 }
 
-/* All errors, not the first; as long as they are, so not by say(). */
-static int
-config_refuse(struct keeper *k)
+int
+loader_run(struct keeper *k)
 {
+    const char *const argv[] = {"poold-engine",     "--load",
+                                "--config",         k->options.config,
+                                "--engine-user",    k->options.engine_user,
+                                "--state-dir",      k->options.state,
+                                NULL};
+    k->config_fd = memfd_create("poold-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    pid_t pid = k->config_fd < 0 ? -errno
+                                 : program_start(HELPER_ENGINE_FD, argv, k->config_fd, false);
+    if (pid < 0) {
+        say("cannot start the loader: %s", strerror(-pid));
+        return 1;
+    }
+    int status = loader_wait(k, pid);
+    if (status == 0 && !k->done)
+        status = config_take(k);
+    if (status != 0 || k->done || k->record.header->errors == 0)
+        return status;
+    /* All errors, not the first; as long as they are, so not by say(). */
     const char *text = k->record.text;
     size_t length = strlen(text);
     fprintf(stderr, "%s%s", text, length > 0 && text[length - 1] == '\n' ? "" : "\n");

@@ -3,13 +3,25 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "supervisor/keeper/keeper.h"
 
-static int timeout_until_next(struct keeper *k);
-static void timers_fire(struct keeper *k);
+#define STRAYS_MS 1000 /* from a death that may be a stray's to a look at it */
+#define SWEEP_MS  50   /* the same where any death is found so; each worker costs 0.6 us */
+
+int
+loop_watch(struct keeper *k, int fd, uint32_t events, enum tag tag, uint32_t place)
+{
+    struct epoll_event event = {.events = events, .data.u64 = (uint64_t)tag << 32 | place};
+    return epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+void
+timer_earliest(struct keeper *k, enum timer timer, msec at)
+{
+    k->timers[timer] = MIN(k->timers[timer], at);
+}
 
 int
 loop_open(struct keeper *k)
@@ -38,89 +50,26 @@ loop_open(struct keeper *k)
     return loop_watch(k, k->signal_fd, EPOLLIN, TAG_SIGNALS, 0);
 }
 
+/* One signal may stand for many deaths, so SIGCHLD names nobody: workers are told by their pidfds,
+ * the engine is asked, and for strays there is time. */
 void
-loop_run(struct keeper *k)
+signals_read(struct keeper *k, uint32_t place)
 {
-#define HANDLER_(name, function) [TAG_##name] = function,
-    static void (*const handlers[TAG_COUNT])(struct keeper *, uint32_t) = {TAGS(HANDLER_)};
-    while (!k->done) {
-        struct epoll_event events[TURN_MAX];
-        /* What came up in this turn is told before the next wait, in one place. */
-        reports_pump(k);
-        workers_forget(k, TURN_MAX);
-        int count = epoll_wait(k->epoll_fd, events, TURN_MAX, timeout_until_next(k));
-        k->now = clock_now();
-        /* An event may be about a place that changed hands earlier in this very turn: every handler
-         * asks the kernel before it believes it. */
-        bool signals = false;
-        for (int i = 0; i < count && !k->done; i++) {
-            uint64_t tag = events[i].data.u64 >> 32;
-            if (tag == TAG_SIGNALS)
-                signals = true;
-            else
-                handlers[tag](k, (uint32_t)events[i].data.u64);
-        }
-        /* SIGCHLD says what a pidfd has mostly said already: the engine need not wait for it. */
-        if (signals && !k->done) {
-            reports_pump(k);
-            signals_read(k, 0);
-        }
-        if (!k->done)
-            timers_fire(k);
-    }
-}
-
-int
-loop_watch(struct keeper *k, int fd, uint32_t events, enum tag tag, uint32_t index)
-{
-    struct epoll_event event = {.events = events, .data.u64 = (uint64_t)tag << 32 | index};
-    return epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
-}
-
-void
-loop_rewatch(struct keeper *k, int fd, uint32_t events, enum tag tag, uint32_t index)
-{
-    struct epoll_event event = {.events = events, .data.u64 = (uint64_t)tag << 32 | index};
-    int error = epoll_ctl(k->epoll_fd, EPOLL_CTL_MOD, fd, &event);
-    assert(error == 0); /* only for what is watched, and that needs no memory */
-}
-
-void
-timer_set(struct keeper *k, enum timer timer, msec at)
-{
-    k->timers[timer] = at;
-}
-
-void
-timer_earliest(struct keeper *k, enum timer timer, msec at)
-{
-    k->timers[timer] = MIN(k->timers[timer], at);
-}
-
-msec
-clock_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (msec)now.tv_sec * 1000 + (msec)now.tv_nsec / 1000000;
-}
-
-void
-signals_read(struct keeper *k, uint32_t index)
-{
-    (void)index;
+    (void)place;
     struct signalfd_siginfo infos[TURN_MAX];
     ssize_t size = read(k->signal_fd, infos, sizeof infos);
     for (size_t i = 0; size > 0 && i < (size_t)size / sizeof infos[0]; i++) {
-        if (infos[i].ssi_signo == SIGCHLD)
-            exits_hint(k, (pid_t)infos[i].ssi_pid);
-        else
-            engine_outside(k, (int)infos[i].ssi_signo);
+        if (infos[i].ssi_signo != SIGCHLD) {
+            engine_signalled(k, (int)infos[i].ssi_signo);
+            continue;
+        }
+        engine_check(k);
+        timer_earliest(k, TIMER_SWEEP, k->now + (k->sweeping ? SWEEP_MS : STRAYS_MS));
     }
 }
 
 static int
-timeout_until_next(struct keeper *k)
+timeout_until_next(const struct keeper *k)
 {
     msec next = MSEC_NEVER, now = clock_now();
     for (size_t i = 0; i < TIMER_COUNT; i++)
@@ -135,10 +84,29 @@ timers_fire(struct keeper *k)
 {
 #define FUNCTION_(name, function) [TIMER_##name] = function,
     static void (*const functions[TIMER_COUNT])(struct keeper *) = {TIMERS(FUNCTION_)};
-    for (size_t i = 0; i < TIMER_COUNT; i++) {
+    for (size_t i = 0; i < TIMER_COUNT && !k->done; i++) {
         if (k->timers[i] > k->now)
             continue;
         k->timers[i] = MSEC_NEVER;
         functions[i](k);
+    }
+}
+
+void
+loop_run(struct keeper *k)
+{
+#define HANDLER_(name, function) [TAG_##name] = function,
+    static void (*const handlers[TAG_COUNT])(struct keeper *, uint32_t) = {TAGS(HANDLER_)};
+    while (!k->done) {
+        struct epoll_event events[TURN_MAX];
+        /* What came up in this turn is told before the next wait, in one place. */
+        messages_pump(k);
+        int count = epoll_wait(k->epoll_fd, events, TURN_MAX, timeout_until_next(k));
+        k->now = clock_now();
+        /* An event may be about a place that changed hands earlier in this very turn: every handler
+         * asks the kernel before it believes it. */
+        for (int i = 0; i < count && !k->done; i++)
+            handlers[events[i].data.u64 >> 32](k, (uint32_t)events[i].data.u64);
+        timers_fire(k);
     }
 }
