@@ -1,21 +1,17 @@
 /* channel.c - what a worker says arrives through: its own notify socket, at an address that nobody can
  * guess, and its output pipe. */
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include "supervisor/keeper/keeper.h"
 
 void
 channel_path(const struct keeper *k, const struct child *child, char *out, size_t size)
 {
-    int length = snprintf(out, size, "%.*s/w/%016llx%016llx", (int)RUNTIME_PATH_MAX,
-                          k->options.runtime, child->name[0], child->name[1]);
+    int length = snprintf(out, size, "%s/w/%016llx%016llx", k->runtime, child->name[0],
+                          child->name[1]);
     assert(length > 0 && (size_t)length < size);
 }
 
@@ -66,10 +62,11 @@ channel_open(struct keeper *k, struct child *child, enum spawn_step *step)
 {
     *step = STEP_NOTIFY_SOCKET;
     int error = notify_open(k, child);
-    if (error != 0)
-        return error;
-    *step = STEP_OUTPUT_PIPE;
-    return output_open(child);
+    if (error == 0) {
+        *step = STEP_OUTPUT_PIPE;
+        error = output_open(child);
+    }
+    return error;
 }
 
 /* Gives the path to the pool's user. Through a descriptor: only root can put anything into the
@@ -96,8 +93,9 @@ child_close(struct keeper *k, struct child *child)
         channel_path(k, child, path, sizeof path);
         unlink(path);
     }
-    int *const fds[] = {&child->notify, &child->output, &child->output_worker, &child->link,
-                        &child->pidfd};
-    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
-        fd_close(fds[i]);
+    fd_close(&child->notify);
+    fd_close(&child->output);
+    fd_close(&child->output_worker);
+    fd_close(&child->link);
+    fd_close(&child->pidfd);
 }

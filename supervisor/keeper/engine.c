@@ -1,13 +1,4 @@
 /* engine.c - the engine's process: started, heard, seen off, started again, and stood in for. */
-#include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "supervisor/exec/spec.h"
 #include "supervisor/keeper/keeper.h"
 
 /* An engine that dies within it counts for the back-off. Well below a second: one that is killed every
@@ -45,7 +36,7 @@ engine_died(struct keeper *k, const siginfo_t *info)
     engine->pid = 0;
     fd_close(&engine->link);
     k->timers[TIMER_OVERDUE] = MSEC_NEVER;
-    messages_drop(k);
+    k->messages.at = k->messages.count = 0;
     spawn_forget(k);
     if (engine->leaving) {
         k->status = engine->leave_status;
@@ -144,34 +135,21 @@ engine_check(struct keeper *k)
     engine_died(k, &info);
 }
 
+static void
+signal_tell(struct keeper *k, int signo)
+{
+    struct verb verb = {.kind = VERB_OUTSIDE, .signo = signo, .argument = k->engine.stops};
+    message_add(k, verb, NONE);
+}
+
 void
 engine_signalled(struct keeper *k, int signo)
 {
     bool stop = signo == SIGTERM || signo == SIGINT;
     k->engine.stops += stop;
-    message_add(k, (struct verb){.kind = VERB_OUTSIDE, .signo = signo, .argument = k->engine.stops},
-                NONE);
+    signal_tell(k, signo);
     if (stop && k->engine.pid == 0)
         engine_next(k);
-}
-
-/* poold-exec takes the engine's identity before the engine's first instruction: a child of ours
- * that shares our memory must never do that (its ids would be ours). */
-static pid_t
-engine_process(struct keeper *k, int engine_end)
-{
-    char uid[16], gid[16];
-    const char *argv[10 + 2 * LOGS_MAX] = {
-        "poold-exec",    "engine",           uid,           gid,              "poold-engine",
-        "--runtime-dir", k->options.runtime, "--state-dir", k->options.state};
-    size_t count = 9;
-    snprintf(uid, sizeof uid, "%u", k->record.header->engine_uid);
-    snprintf(gid, sizeof gid, "%u", k->record.header->engine_gid);
-    for (uint32_t i = 0; i < k->options.log_count; i++) {
-        argv[count++] = "--log";
-        argv[count++] = k->options.logs[i];
-    }
-    return program_start(HELPER_IMAGE_FD, argv, engine_end, true);
 }
 
 static void
@@ -189,30 +167,30 @@ engine_greet(struct keeper *k)
     hello.u.hello.launcher = 1;
     message_add(k, hello, NONE);
     if (engine->stops > 0) /* the engine before may have died before it read this */
-        message_add(
-            k, (struct verb){.kind = VERB_OUTSIDE, .signo = SIGTERM, .argument = engine->stops},
-            NONE);
+        signal_tell(k, SIGTERM);
 }
 
+/* poold-exec takes the engine's identity before the engine's first instruction: a child of ours
+ * that shares our memory must never do that (its ids would be ours). */
 void
 engine_start(struct keeper *k)
 {
-    struct engine *engine = &k->engine;
-    int pair[2] = {-1, -1};
-    engine->started_at = k->now;
-    pid_t pid = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0
-                    ? -errno
-                    : engine_process(k, pair[1]);
-    fd_close(&pair[1]);
-    engine->link = pair[0];
+    char uid[16], gid[16];
+    const char *argv[8 + PASSED_MAX] = {"poold-exec",   "engine",          uid,       gid,
+                                        "poold-engine", "--runtime-dir", k->runtime};
+    snprintf(uid, sizeof uid, "%u", k->record.header->engine_uid);
+    snprintf(gid, sizeof gid, "%u", k->record.header->engine_gid);
+    memcpy(argv + 7, k->passed, k->passed_count * sizeof *argv);
+    k->engine.started_at = k->now;
+    pid_t pid = program_link(argv, &k->engine.link, true);
     if (pid < 0) {
         say("cannot start the engine: %s", strerror(-pid));
         engine_died(k, &(siginfo_t){0});
         return;
     }
-    engine->pid = pid;
+    k->engine.pid = pid;
     engine_greet(k);
-    if (loop_watch(k, engine->link, EPOLLIN, TAG_ENGINE_LINK, 0) != 0)
+    if (loop_watch(k, k->engine.link, EPOLLIN, TAG_ENGINE_LINK, 0) != 0)
         engine_lost(k, "it cannot be watched");
 }
 
@@ -224,11 +202,11 @@ engine_stand_in(struct keeper *k)
     static char chunk[65536]; /* what a pipe holds */
     for (uint32_t i = 0; i < k->workers.used; i++) {
         const struct worker *worker = &k->workers.v[i];
-        if (!worker_is_alive(worker) || worker->kind != SPAWN_WORKER)
+        if (worker->in < IN_SPAWNED || worker->kind != SPAWN_WORKER)
             continue;
-        (void)!read(worker->child.output, chunk, sizeof chunk);
-        for (int n = 0; n < TURN_MAX && read(worker->child.notify, chunk, sizeof chunk) > 0; n++)
+        while (read(worker->child.notify, chunk, sizeof chunk) > 0)
             ;
+        (void)!read(worker->child.output, chunk, sizeof chunk);
     }
     timer_earliest(k, TIMER_DISCARD, k->now + DISCARD_MS);
 }

@@ -3,21 +3,14 @@
  * A link that closes without a word means exec, or death before exec. The kernel tells them apart:
  * a child of the launcher has the flag PF_FORKNOEXEC until its exec is past the point of no return,
  * which is before its link is closed, and a zombie keeps it. */
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "supervisor/exec/spec.h"
 #include "supervisor/keeper/keeper.h"
 
 #define PF_FORKNOEXEC 0x40u
-#define AGAIN_MS      1000 /* to the next look for strays, while some may be hidden */
+#define SWEEP_MS      50   /* from a death to a look at all workers; each costs 0.6 us */
+#define STRAYS_MS     1000 /* the same where that is for strays only */
 
 /* Of /proc/PID/stat: the name in parentheses, and the seventh field after it, the flags. Without
  * /proc: no name and no flags, as of a process that has executed its program, which most have. */
@@ -58,7 +51,7 @@ link_read(struct keeper *k, struct worker *worker, bool dead)
     fd_close(&worker->child.link);
     bool executed = worker->step == STEP_NONE;
     worker_enter(&k->workers, worker, executed ? IN_EXECUTED : IN_EXEC_FAILED);
-    message_add_worker(k, worker, executed ? VERB_EXECUTED : VERB_EXEC_FAILED);
+    message_add_worker(k, worker, executed ? VERB_EXECUTED : VERB_EXEC_FAILED, 0);
 }
 
 /* Does nothing unless the kernel says that it is dead, so any hint may lead here. */
@@ -66,7 +59,7 @@ static void
 worker_check(struct keeper *k, struct worker *worker)
 {
     siginfo_t info = {0};
-    if (!worker_is_alive(worker) ||
+    if (worker->in < IN_SPAWNED || worker->in == IN_EXITED ||
         waitid(P_PID, (id_t)worker->child.pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
         info.si_pid == 0)
         return;
@@ -77,7 +70,7 @@ worker_check(struct keeper *k, struct worker *worker)
     worker->code = (uint16_t)info.si_code;
     worker->status = info.si_status;
     worker_enter(&k->workers, worker, IN_EXITED);
-    message_add_worker(k, worker, VERB_EXITED);
+    message_add_worker(k, worker, VERB_EXITED, 0);
 }
 
 void
@@ -98,7 +91,7 @@ exits_link_ready(struct keeper *k, uint32_t place)
 static bool
 is_stray(const struct keeper *k, pid_t pid)
 {
-    bool known = pid == k->engine.pid || k->children.asked_count > 0;
+    bool known = pid == k->engine.pid || k->children.count > k->children.made;
     for (uint32_t i = 0; i < k->workers.used && !known; i++)
         known = k->workers.v[i].in != IN_FREE && k->workers.v[i].child.pid == pid;
     return !known;
@@ -123,22 +116,14 @@ exits_sweep(struct keeper *k)
         if (strcmp(verb.u.name, HELPER_NAME) != 0) /* else a child of ours that nobody needed */
             message_add(k, verb, NONE);
     }
-    timer_earliest(k, TIMER_SWEEP, k->now + AGAIN_MS);
+    timer_earliest(k, TIMER_SWEEP, k->now + STRAYS_MS);
 }
 
-/* When everything has been told to die. Bounded: who sleeps unkillably is left to init. */
+/* One signal may stand for many deaths, so it names nobody: workers are told by their pidfds, the
+ * engine is asked, and for strays there is time. */
 void
-exits_reap_all(msec limit_ms)
+exits_some(struct keeper *k)
 {
-    sigset_t child;
-    sigemptyset(&child);
-    sigaddset(&child, SIGCHLD);
-    for (msec limit = clock_now() + limit_ms; clock_now() < limit;) {
-        siginfo_t info = {0};
-        struct timespec pause = {.tv_nsec = 1000000};
-        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) != 0)
-            return;
-        if (info.si_pid == 0)
-            sigtimedwait(&child, NULL, &pause);
-    }
+    engine_check(k);
+    timer_earliest(k, TIMER_SWEEP, k->now + (k->sweeping ? SWEEP_MS : STRAYS_MS));
 }

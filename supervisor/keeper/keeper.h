@@ -6,19 +6,28 @@
 #ifndef POOLD_KEEPER_KEEPER_H
 #define POOLD_KEEPER_KEEPER_H
 
+/* What nearly every part needs; a part names only what it alone uses. */
+#include <errno.h>
 #include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "supervisor/exec/spec.h"
 #include "supervisor/record.h"
 #include "supervisor/verbs.h"
 
 #define FDS_SPARE        64u /* descriptors that always stay free */
 #define TURN_MAX         64  /* things of one kind that are done in one turn of the loop */
 #define PARKED_MAX       8u
-#define ASKED_MAX        64u /* children asked of the launcher at one time */
-#define LOGS_MAX         4u
+#define CHILDREN_MAX     (PARKED_MAX + 32u) /* those that the launcher owes us too */
+#define PASSED_MAX       24u                /* words of options that are the engine's */
 #define RUNTIME_PATH_MAX 60u /* "/w/" and 32 digits must fit in a socket address with it */
 
 /* What an epoll event is about: a tag, and for the workers' two a place in their table. */
@@ -48,14 +57,6 @@ enum tag { TAGS(TAG_) TAG_COUNT };
 enum timer { TIMERS(TIMER_) TIMER_COUNT };
 TAGS(TAG_HANDLER_)
 TIMERS(TIMER_HANDLER_)
-
-struct options {
-    char config[PATH_MAX], runtime[PATH_MAX], state[PATH_MAX]; /* absolute */
-    const char *engine_user;
-    const char *logs[LOGS_MAX];
-    uint32_t log_count;
-    bool check, version;
-};
 
 /* A process that the launcher made, with what it will speak through once it is a worker: all of it
  * is made ahead, off the path between a death and its replacement. Descriptors: -1: none. */
@@ -112,14 +113,14 @@ struct workers {
     uint32_t waiting_at, waiting_count;
 };
 
+/* A ring: first those that are made and wait, then those that the launcher owes, in their order. */
 struct children {
-    int launcher; /* its link, -1: there is none now */
+    struct child v[CHILDREN_MAX];
+    uint32_t at, made, count;
+    uint32_t parked; /* that many are kept ready */
+    int launcher;    /* its link; -1: there is none now */
     uint32_t failures; /* of launchers, in a row */
     msec launcher_since, not_before; /* no launcher and no parking before that */
-    int asked[ASKED_MAX]; /* links of children asked for; answers come in this order */
-    uint32_t asked_at, asked_count;
-    struct child parked[PARKED_MAX];
-    uint32_t parked_count, parked_target;
 };
 
 struct socket_slot {
@@ -153,7 +154,10 @@ struct messages { /* a ring */
 };
 
 struct keeper {
-    struct options options;
+    const char *ask; /* --check, --version: for the engine's program to answer; else NULL */
+    const char *passed[PASSED_MAX]; /* options that are the engine's; borrowed from argv for good */
+    uint32_t passed_count;
+    char runtime[RUNTIME_PATH_MAX + 1]; /* absolute */
     struct record record;
     struct rlimit nofile; /* that poold was started with */
     bool root;
@@ -166,6 +170,7 @@ struct keeper {
     struct socket_slot *sockets; /* one per socket record */
     uint32_t fds_for_workers;
     msec now;
+    sigset_t signals; /* that mean something */
     msec timers[TIMER_COUNT]; /* when; MSEC_NEVER: off */
     bool done;
     int status; /* to exit with, once done */
@@ -177,17 +182,20 @@ struct keeper {
 void say(const char *format, ...) ATTR_PRINTF(1, 2); /* a line to stderr; lost where it would block */
 msec clock_now(void);
 void fd_close(int *fd); /* sets it to -1, which is ignored */
-void *table_map(size_t size); /* zeroed; pages that are never used are never touched. NULL */
+/* Zeroed; pages that are never used are never touched. NULL: no memory. */
+void *table_map(size_t count, size_t size);
 int fds_send(int link, const void *bytes, size_t size, const int *fds, uint32_t count);
 
-/* --- options.c. Returns -1 to go on, else the status. Strings are borrowed from argv for good. */
-int options_read(struct options *out, int argc, char **argv);
+/* --- options.c. Returns -1 to go on, else the status. */
+int options_read(struct keeper *k, int argc, char **argv);
 
 /* --- programs.c: poold-engine and poold-exec, held since the start. */
-int programs_open(void);                                     /* status */
-_Noreturn void programs_run_engine(struct options *options); /* --check, --version */
+int programs_open(void); /* status */
+_Noreturn void programs_ask_engine(struct keeper *k);
 /* image: HELPER_IMAGE_FD or HELPER_ENGINE_FD; gift becomes the child's descriptor 3. A pid. */
 pid_t program_start(int image, const char *const *argv, int gift, bool with_engine_image);
+/* poold-exec with a link to it, -1 when there is none. */
+pid_t program_link(const char *const *argv, int *link, bool with_engine_image);
 
 /* --- runtime.c, loader.c: status. */
 int runtime_open(struct keeper *k);
@@ -215,27 +223,29 @@ void engine_lost(struct keeper *k, const char *why); /* it broke the protocol: i
 /* --- messages.c */
 int messages_open(struct keeper *k);
 void message_add(struct keeper *k, struct verb verb, uint32_t place);
-void message_add_worker(struct keeper *k, struct worker *worker, enum verb_kind kind);
-void message_add_all_of(struct keeper *k, struct worker *worker); /* in the order of its life */
+/* The question itself goes back, with what became of it. */
+void message_answer(struct keeper *k, struct verb question, enum verb_kind kind, unsigned step,
+                    int error);
+void message_add_worker(struct keeper *k, const struct worker *worker, enum verb_kind kind,
+                   uint64_t request);
+void message_add_life(struct keeper *k, const struct worker *worker); /* all so far, in its order */
 void messages_list(struct keeper *k, const struct verb *verb);
-void messages_drop(struct keeper *k);
 
 /* --- workers.c */
 int workers_open(struct workers *workers, uint32_t places);
 struct worker *worker_find(struct workers *workers, struct worker_id id, unsigned kind);
 /* NULL: the table is full. The worker waits. */
-struct worker *worker_add(struct workers *workers, struct worker_id id, unsigned kind);
+struct worker *worker_add(struct workers *workers, struct worker_id id, uint8_t kind);
 struct worker *worker_waiting_take(struct workers *workers); /* who waits longest; there is one */
 /* The only way out of a phase; asserts that the step is a legal one. To FREE: it is forgotten. */
 void worker_enter(struct workers *workers, struct worker *worker, enum worker_in in);
-bool worker_is_alive(const struct worker *worker); /* a process that has not been seen dead */
 void worker_signal(struct keeper *k, const struct verb *verb);
 void worker_release(struct keeper *k, const struct verb *verb);
 void workers_kill(struct keeper *k);
 
 /* --- spawn.c */
 void spawn_asked(struct keeper *k, const struct verb *verb);
-void spawn_give(struct keeper *k, struct child *child); /* to who waits longest; takes it anyhow */
+void spawn_give(struct keeper *k, struct child *child); /* to who waits longest; closed if in vain */
 void spawn_fail(struct keeper *k, enum spawn_step step, int error); /* who waits longest */
 void spawn_forget(struct keeper *k); /* all who wait: who asked is dead */
 
@@ -251,6 +261,6 @@ void channel_path(const struct keeper *k, const struct child *child, char *out, 
 void child_close(struct keeper *k, struct child *child); /* every descriptor, and the path */
 
 /* --- exits.c */
-void exits_reap_all(msec limit_ms); /* at the very end */
+void exits_some(struct keeper *k); /* somebody died */
 
 #endif

@@ -1,13 +1,9 @@
 /* listen.c - the listening sockets: bound, held and closed here, because workers come and go. */
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include "supervisor/keeper/keeper.h"
 
@@ -156,14 +152,10 @@ slot_close(struct socket_slot *slot, const struct record_socket *record)
 int
 sockets_open(struct keeper *k)
 {
-    size_t count = k->record.header->sockets;
-    k->sockets = mmap(NULL, MAX(count, (size_t)1) * sizeof *k->sockets, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (k->sockets == MAP_FAILED)
-        return -errno;
-    for (size_t i = 0; i < count; i++)
+    k->sockets = table_map(k->record.header->sockets, sizeof *k->sockets);
+    for (uint32_t i = 0; k->sockets != NULL && i < k->record.header->sockets; i++)
         k->sockets[i].fd = -1;
-    return 0;
+    return k->sockets != NULL ? 0 : -errno;
 }
 
 void
@@ -180,12 +172,7 @@ socket_bind(struct keeper *k, const struct verb *verb)
         return;
     struct socket_slot *slot = &k->sockets[verb->index];
     int error = slot->fd >= 0 ? 0 : bind_record(slot, &k->record.sockets[verb->index]);
-    message_add(k,
-                (struct verb){.kind = VERB_BIND_RESULT,
-                              .request = verb->request,
-                              .index = verb->index,
-                              .error = -error},
-                NONE);
+    message_answer(k, *verb, VERB_BIND_RESULT, 0, -error);
 }
 
 /* A backlog that changed: listen() on a socket that listens just sets it. */

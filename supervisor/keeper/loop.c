@@ -1,14 +1,8 @@
 /* loop.c - one epoll and a handful of timers; everything that the keeper waits for, it waits for
  * here. */
-#include <errno.h>
-#include <signal.h>
 #include <sys/signalfd.h>
-#include <unistd.h>
 
 #include "supervisor/keeper/keeper.h"
-
-#define STRAYS_MS 1000 /* from a death that may be a stray's to a look at it */
-#define SWEEP_MS  50   /* the same where any death is found so; each worker costs 0.6 us */
 
 int
 loop_watch(struct keeper *k, int fd, uint32_t events, enum tag tag, uint32_t place)
@@ -26,57 +20,39 @@ timer_earliest(struct keeper *k, enum timer timer, msec at)
 int
 loop_open(struct keeper *k)
 {
-    /* SIGPIPE and the like are ignored, what means something is read, the rest keeps its default.
+    /* What means something is read. The others are blocked, not ignored: that would be inherited,
+     * and so would what poold inherited; a SIGCHLD that is ignored even lets the kernel reap unseen.
      * SIGXFSZ: a full quota must be an error of one write, not the end of everything. */
-    static const int ignored[] = {SIGPIPE, SIGXFSZ, SIGTTIN, SIGTTOU, SIGTSTP, SIGUSR2};
     static const int read_here[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1};
-    for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
-        signal(ignored[i], SIG_IGN);
-    /* An inherited SIG_IGN would make the kernel reap our children unseen. */
-    signal(SIGCHLD, SIG_DFL);
-    sigset_t set;
-    sigemptyset(&set);
+    static const int blocked[] = {SIGPIPE, SIGXFSZ, SIGTTIN, SIGTTOU, SIGTSTP, SIGUSR2};
+    for (int signo = 1; signo < NSIG; signo++)
+        signal(signo, SIG_DFL);
+    sigemptyset(&k->signals);
     for (size_t i = 0; i < ARRAY_LEN(read_here); i++)
-        sigaddset(&set, read_here[i]);
-    sigprocmask(SIG_SETMASK, &set, NULL);
-
+        sigaddset(&k->signals, read_here[i]);
+    k->signal_fd = signalfd(-1, &k->signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    sigset_t all = k->signals;
+    for (size_t i = 0; i < ARRAY_LEN(blocked); i++)
+        sigaddset(&all, blocked[i]);
+    sigprocmask(SIG_SETMASK, &all, NULL);
     for (size_t i = 0; i < TIMER_COUNT; i++)
         k->timers[i] = MSEC_NEVER;
-    k->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (k->signal_fd < 0 || k->epoll_fd < 0)
-        return -errno;
     k->now = clock_now();
     return loop_watch(k, k->signal_fd, EPOLLIN, TAG_SIGNALS, 0);
 }
 
-/* One signal may stand for many deaths, so SIGCHLD names nobody: workers are told by their pidfds,
- * the engine is asked, and for strays there is time. */
 void
 signals_read(struct keeper *k, uint32_t place)
 {
     (void)place;
-    struct signalfd_siginfo infos[TURN_MAX];
-    ssize_t size = read(k->signal_fd, infos, sizeof infos);
-    for (size_t i = 0; size > 0 && i < (size_t)size / sizeof infos[0]; i++) {
-        if (infos[i].ssi_signo != SIGCHLD) {
-            engine_signalled(k, (int)infos[i].ssi_signo);
-            continue;
-        }
-        engine_check(k);
-        timer_earliest(k, TIMER_SWEEP, k->now + (k->sweeping ? SWEEP_MS : STRAYS_MS));
+    struct signalfd_siginfo info;
+    while (read(k->signal_fd, &info, sizeof info) == (ssize_t)sizeof info && !k->done) {
+        if (info.ssi_signo == SIGCHLD)
+            exits_some(k);
+        else
+            engine_signalled(k, (int)info.ssi_signo);
     }
-}
-
-static int
-timeout_until_next(const struct keeper *k)
-{
-    msec next = MSEC_NEVER, now = clock_now();
-    for (size_t i = 0; i < TIMER_COUNT; i++)
-        next = MIN(next, k->timers[i]);
-    if (next == MSEC_NEVER)
-        return -1;
-    return next <= now ? 0 : (int)MIN(next - now, 3600000u);
 }
 
 static void
@@ -84,11 +60,11 @@ timers_fire(struct keeper *k)
 {
 #define FUNCTION_(name, function) [TIMER_##name] = function,
     static void (*const functions[TIMER_COUNT])(struct keeper *) = {TIMERS(FUNCTION_)};
-    for (size_t i = 0; i < TIMER_COUNT && !k->done; i++) {
-        if (k->timers[i] > k->now)
-            continue;
-        k->timers[i] = MSEC_NEVER;
-        functions[i](k);
+    for (size_t i = 0; i < TIMER_COUNT; i++) {
+        if (k->timers[i] <= k->now) {
+            k->timers[i] = MSEC_NEVER;
+            functions[i](k);
+        }
     }
 }
 
@@ -99,14 +75,17 @@ loop_run(struct keeper *k)
     static void (*const handlers[TAG_COUNT])(struct keeper *, uint32_t) = {TAGS(HANDLER_)};
     while (!k->done) {
         struct epoll_event events[TURN_MAX];
+        timers_fire(k);
         /* What came up in this turn is told before the next wait, in one place. */
         messages_pump(k);
-        int count = epoll_wait(k->epoll_fd, events, TURN_MAX, timeout_until_next(k));
+        msec next = k->now + 3600000;
+        for (size_t i = 0; i < TIMER_COUNT; i++)
+            next = MIN(next, MAX(k->timers[i], k->now));
+        int count = epoll_wait(k->epoll_fd, events, TURN_MAX, (int)(next - k->now));
         k->now = clock_now();
         /* An event may be about a place that changed hands earlier in this very turn: every handler
          * asks the kernel before it believes it. */
         for (int i = 0; i < count && !k->done; i++)
             handlers[events[i].data.u64 >> 32](k, (uint32_t)events[i].data.u64);
-        timers_fire(k);
     }
 }

@@ -4,8 +4,6 @@
  * One ring, never full with an engine that reads before it asks again: of a worker there are at most
  * three messages under way, and one in a list. It begins anew whenever it runs empty, so that only
  * the deepest backlog ever touches its pages. It ends with its engine: the next one asks LIST. */
-#include <errno.h>
-
 #include "supervisor/keeper/keeper.h"
 
 #define PUMP_MAX  256 /* messages a turn; some 3 us each */
@@ -15,7 +13,7 @@ int
 messages_open(struct keeper *k)
 {
     k->messages.size = 4 * k->workers.places + 2 * k->record.header->sockets + 256;
-    k->messages.v = table_map(k->messages.size * sizeof *k->messages.v);
+    k->messages.v = table_map(k->messages.size, sizeof *k->messages.v);
     return k->messages.v != NULL ? 0 : -errno;
 }
 
@@ -37,64 +35,60 @@ message_add(struct keeper *k, struct verb verb, uint32_t place)
 }
 
 void
-message_add_worker(struct keeper *k, struct worker *worker, enum verb_kind kind)
+message_answer(struct keeper *k, struct verb question, enum verb_kind kind, unsigned step, int error)
 {
-    /* clang-format off */
-    static const uint16_t phases[WORKER_IN_COUNT] = {
-        [IN_SPAWNED]     = PHASE_SPAWNED,
-        [IN_EXECUTED]    = PHASE_EXECUTED,
-        [IN_EXEC_FAILED] = PHASE_EXEC_FAILED,
-        [IN_EXITED]      = PHASE_EXITED,
-    };
-    /* clang-format on */
-    bool with_fds = worker->kind == SPAWN_WORKER &&
-                    (kind == VERB_SPAWNED || kind == VERB_LISTED_WORKER);
+    question.kind = (uint16_t)kind;
+    question.step = step;
+    question.error = error;
+    message_add(k, question, NONE);
+}
+
+void
+message_add_worker(struct keeper *k, const struct worker *worker, enum verb_kind kind,
+                   uint64_t request)
+{
+    _Static_assert(IN_EXITED - IN_SPAWNED == PHASE_EXITED - PHASE_SPAWNED, "the same phases");
     struct verb verb = {.kind = (uint16_t)kind,
                         .spawn = worker->kind,
-                        .request = kind == VERB_SPAWNED ? worker->request : 0,
+                        .request = request,
                         .worker = worker->id,
                         .pid = worker->child.pid,
                         .step = worker->step,
                         .error = worker->error,
                         .code = worker->code,
                         .status = worker->status,
-                        .phase = phases[worker->in]};
+                        .phase = (uint16_t)(worker->in - IN_SPAWNED)};
+    bool with_fds = worker->kind == SPAWN_WORKER &&
+                    (kind == VERB_SPAWNED || kind == VERB_LISTED_WORKER);
     if (k->engine.attached) /* else LIST will have it */
         message_add(k, verb, with_fds ? (uint32_t)(worker - k->workers.v) : NONE);
 }
 
 void
-message_add_all_of(struct keeper *k, struct worker *worker)
+message_add_life(struct keeper *k, const struct worker *worker)
 {
     if (worker->in != IN_WAITING)
-        message_add_worker(k, worker, VERB_SPAWNED);
-    if (worker->step != STEP_NONE)
-        message_add_worker(k, worker, VERB_EXEC_FAILED);
-    else if (worker->in == IN_EXECUTED || worker->in == IN_EXITED)
-        message_add_worker(k, worker, VERB_EXECUTED);
+        message_add_worker(k, worker, VERB_SPAWNED, worker->request);
+    if (worker->in > IN_SPAWNED)
+        message_add_worker(k, worker,
+                           worker->step == STEP_NONE ? VERB_EXECUTED : VERB_EXEC_FAILED, 0);
     if (worker->in == IN_EXITED)
-        message_add_worker(k, worker, VERB_EXITED);
+        message_add_worker(k, worker, VERB_EXITED, 0);
 }
 
 void
 messages_list(struct keeper *k, const struct verb *verb)
 {
-    struct verb socket = {.kind = VERB_LISTED_SOCKET, .request = verb->request};
-    for (socket.index = 0; socket.index < k->record.header->sockets; socket.index++) {
-        if (k->sockets[socket.index].fd >= 0)
-            message_add(k, socket, NONE);
+    struct verb answer = *verb;
+    for (answer.index = 0; answer.index < k->record.header->sockets; answer.index++) {
+        if (k->sockets[answer.index].fd >= 0)
+            message_answer(k, answer, VERB_LISTED_SOCKET, 0, 0);
     }
     for (uint32_t i = 0; i < k->workers.used; i++) {
-        if (k->workers.v[i].in != IN_FREE && k->workers.v[i].in != IN_WAITING)
-            message_add_worker(k, &k->workers.v[i], VERB_LISTED_WORKER);
+        if (k->workers.v[i].in >= IN_SPAWNED)
+            message_add_worker(k, &k->workers.v[i], VERB_LISTED_WORKER, verb->request);
     }
-    message_add(k, (struct verb){.kind = VERB_LIST_END, .request = verb->request}, NONE);
-}
-
-void
-messages_drop(struct keeper *k)
-{
-    k->messages.at = k->messages.count = 0;
+    message_answer(k, *verb, VERB_LIST_END, 0, 0);
 }
 
 static int

@@ -1,19 +1,11 @@
 /* programs.c - the two programs beside poold: found and opened once, executed by descriptor, so
  * that a package upgrade cannot put another version under a running poold. */
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
-#include "supervisor/exec/spec.h"
 #include "supervisor/keeper/keeper.h"
-
-#define SIGNALS_MAX 64
 
 struct start {
     int image;
@@ -62,15 +54,13 @@ programs_open(void)
 }
 
 _Noreturn void
-programs_run_engine(struct options *options)
+programs_ask_engine(struct keeper *k)
 {
-    char name[] = "poold-engine", version[] = "--version", check[] = "--check";
-    char config[] = "--config";
-    char *const ask_version[] = {name, version, NULL};
-    char *const ask_check[] = {name, check, config, options->config, NULL};
-    int fd = image_open(name);
+    const char *argv[3 + PASSED_MAX] = {"poold-engine", k->ask};
+    int fd = image_open("poold-engine");
+    memcpy(argv + 2, k->passed, k->passed_count * sizeof *argv);
     if (fd >= 0)
-        fexecve(fd, options->version ? ask_version : ask_check, environ);
+        syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH);
     say("cannot run poold-engine: %s", strerror(fd < 0 ? -fd : errno));
     _exit(1);
 }
@@ -80,23 +70,14 @@ static int
 start_in_child(void *argument)
 {
     const struct start *start = argument;
-    /* libc's sigaction hides two signals of its own and its mask calls likewise. */
-    struct {
-        void *handler;
-        unsigned long flags;
-        void *restorer;
-        unsigned long mask;
-    } as_default = {0};
-    for (int signo = 1; signo <= SIGNALS_MAX; signo++)
-        syscall(SYS_rt_sigaction, signo, &as_default, NULL, sizeof as_default.mask);
+    unsigned long no_signal = 0;
     if (syscall(SYS_close_range, HELPER_ENGINE_FD + 1, ~0u, CLOSE_RANGE_UNSHARE) != 0)
         syscall(SYS_exit, HELPER_EXIT);
     /* From here on the table is this process's own. */
     syscall(SYS_fcntl, HELPER_LINK_FD, F_SETFD, 0);
     if (start->with_engine_image)
         syscall(SYS_fcntl, HELPER_ENGINE_FD, F_SETFD, 0);
-    unsigned long none = 0;
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &no_signal, NULL, sizeof no_signal);
     syscall(SYS_execveat, start->image, "", start->argv, environ, AT_EMPTY_PATH);
     syscall(SYS_exit, HELPER_EXIT);
     return 0;
@@ -123,4 +104,16 @@ program_start(int image, const char *const *argv, int gift, bool with_engine_ima
     /* The number stays taken, but by something that nobody waits on. */
     dup3(STDIN_FILENO, HELPER_LINK_FD, O_CLOEXEC);
     return pid < 0 ? -error : pid;
+}
+
+pid_t
+program_link(const char *const *argv, int *link, bool with_engine_image)
+{
+    int pair[2] = {-1, -1};
+    pid_t pid = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0
+                    ? -errno
+                    : program_start(HELPER_IMAGE_FD, argv, pair[1], with_engine_image);
+    fd_close(&pair[1]);
+    *link = pair[0];
+    return pid;
 }

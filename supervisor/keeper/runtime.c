@@ -1,13 +1,8 @@
 /* runtime.c - the runtime directory: lock, control socket, and the place of the notify sockets. */
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include "supervisor/keeper/keeper.h"
 
@@ -23,18 +18,13 @@ directory_open(const struct keeper *k, int at, const char *path)
 {
     mode_t mode = k->root ? 0711 : 0700;
     struct stat status;
-    if (mkdirat(at, path, mode) != 0 && errno != EEXIST) {
-        say("cannot make the directory %s: %s", path, strerror(errno));
-        return -1;
-    }
+    mkdirat(at, path, mode); /* when that fails, so does what follows */
     int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &status) != 0)
+    bool ok = fd >= 0 && fstat(fd, &status) == 0;
+    if (ok && status.st_uid != geteuid())
+        say("the directory %s belongs to user %u, not to poold's", path, status.st_uid);
+    else if (!ok || fchmod(fd, mode) != 0)
         say("cannot use %s as a directory: %s", path, strerror(errno));
-    else if (status.st_uid != geteuid())
-        say("the directory %s belongs to user %u, not to poold's user %u", path, status.st_uid,
-            geteuid());
-    else if ((status.st_mode & 07777) != mode && fchmod(fd, mode) != 0)
-        say("cannot set the mode of %s: %s", path, strerror(errno));
     else
         return fd;
     fd_close(&fd);
@@ -57,9 +47,9 @@ lock_take(struct keeper *k)
         /* Without a name by now: its owner was still there when we opened it, and has removed it. */
         ssize_t length = pread(k->lock_fd, pid, sizeof pid - 1, 0);
         pid[length > 0 ? strcspn(pid, "\n") : 0] = '\0';
-        say("already running in %s, pid %s", k->options.runtime, pid);
+        say("already running in %s, pid %s", k->runtime, pid);
     } else {
-        say("cannot lock %s/" LOCK ": %s", k->options.runtime, strerror(error));
+        say("cannot lock %s/" LOCK ": %s", k->runtime, strerror(error));
     }
     fd_close(&k->lock_fd); /* what is in the directory is another's */
     return 1;
@@ -90,22 +80,21 @@ static int
 control_open(struct keeper *k)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%.*s/" CONTROL_NEW, (int)RUNTIME_PATH_MAX,
-             k->options.runtime);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/" CONTROL_NEW, k->runtime);
     k->control_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (k->control_fd >= 0 && fchmod(k->control_fd, 0600) == 0 &&
         bind(k->control_fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
         listen(k->control_fd, 128) == 0 &&
         renameat(k->runtime_fd, CONTROL_NEW, k->runtime_fd, CONTROL) == 0)
         return 0;
-    say("cannot make the control socket %s/" CONTROL ": %s", k->options.runtime, strerror(errno));
+    say("cannot make the control socket %s/" CONTROL ": %s", k->runtime, strerror(errno));
     return 1;
 }
 
 int
 runtime_open(struct keeper *k)
 {
-    k->runtime_fd = directory_open(k, AT_FDCWD, k->options.runtime);
+    k->runtime_fd = directory_open(k, AT_FDCWD, k->runtime);
     if (k->runtime_fd < 0 || lock_take(k) != 0)
         return 1;
     leftovers_remove(k);

@@ -1,28 +1,13 @@
 /* spawn.c - SPAWN: from a question to a process that has its specification. */
-#include <errno.h>
-
-#include "supervisor/exec/spec.h"
 #include "supervisor/keeper/keeper.h"
-
-static void
-fail_tell(struct keeper *k, struct verb like, enum spawn_step step, int error)
-{
-    message_add(k,
-                (struct verb){.kind = VERB_SPAWN_FAILED,
-                              .spawn = like.spawn,
-                              .request = like.request,
-                              .worker = like.worker,
-                              .step = step,
-                              .error = error},
-                NONE);
-}
 
 void
 spawn_fail(struct keeper *k, enum spawn_step step, int error)
 {
     struct worker *worker = worker_waiting_take(&k->workers);
-    struct verb like = {.request = worker->request, .worker = worker->id, .spawn = worker->kind};
-    fail_tell(k, like, step, error);
+    struct verb question = {
+        .request = worker->request, .worker = worker->id, .spawn = worker->kind};
+    message_answer(k, question, VERB_SPAWN_FAILED, step, error);
     worker_enter(&k->workers, worker, IN_FREE);
 }
 
@@ -33,44 +18,33 @@ spawn_forget(struct keeper *k)
         worker_enter(&k->workers, worker_waiting_take(&k->workers), IN_FREE);
 }
 
-/* Returns how many, or -ENOTCONN when a socket of the pool has not been bound. */
-static int
-spec_fds(const struct keeper *k, const struct record_pool *pool, unsigned kind,
-         const struct child *child, int fds[SPEC_FDS_MAX])
-{
-    int count = 0;
-    uint32_t sockets = pool->handoff == HANDOFF_NONE ? 0 : pool->socket_count;
-    for (uint32_t i = 0; kind == SPAWN_WORKER && i < sockets; i++) {
-        fds[count] = k->sockets[pool->socket_first + i].fd;
-        if (fds[count++] < 0)
-            return -ENOTCONN;
-    }
-    if (kind == SPAWN_WORKER)
-        fds[count++] = child->output_worker;
-    fds[count++] = k->config_fd;
-    return count;
-}
-
-/* -EPIPE or -ECONNRESET: the child is dead. */
+/* -ENOTCONN: a socket of the pool has not been bound. -EPIPE, -ECONNRESET: the child is dead. */
 static int
 spec_send(const struct keeper *k, const struct worker *worker, const struct child *child)
 {
     const struct record_pool *pool = &k->record.pools[worker->id.pool];
-    int fds[SPEC_FDS_MAX], count = spec_fds(k, pool, worker->kind, child, fds);
-    if (count < 0)
-        return count;
     struct spec spec = {.version = SPEC_VERSION,
                         .kind = worker->kind,
-                        .sockets = (uint16_t)(count - (worker->kind == SPAWN_WORKER ? 2 : 1)),
                         .worker = worker->id,
                         .socket_first = pool->socket_first,
                         .pool_at = (uint64_t)((const char *)pool - (const char *)k->record.header),
                         .config_size = k->record.size,
                         .nofile_soft = k->nofile.rlim_cur,
                         .nofile_hard = k->nofile.rlim_max};
-    if (worker->kind == SPAWN_WORKER)
+    int fds[SPEC_FDS_MAX];
+    uint32_t count = 0;
+    if (worker->kind == SPAWN_WORKER) {
+        spec.sockets = (uint16_t)(pool->handoff == HANDOFF_NONE ? 0 : pool->socket_count);
+        for (; count < spec.sockets; count++) {
+            fds[count] = k->sockets[pool->socket_first + count].fd;
+            if (fds[count] < 0)
+                return -ENOTCONN;
+        }
+        fds[count++] = child->output_worker;
         channel_path(k, child, spec.notify, sizeof spec.notify);
-    return fds_send(child->link, &spec, sizeof spec, fds, (uint32_t)count);
+    }
+    fds[count++] = k->config_fd;
+    return fds_send(child->link, &spec, sizeof spec, fds, count);
 }
 
 /* All that the child needs to become that worker. */
@@ -112,36 +86,40 @@ spawn_give(struct keeper *k, struct child *child)
     fd_close(&child->output_worker);
     worker->child = *child;
     worker_enter(&k->workers, worker, IN_SPAWNED);
-    message_add_worker(k, worker, VERB_SPAWNED);
+    message_add_worker(k, worker, VERB_SPAWNED, worker->request);
     if (child->pidfd < 0)
         timer_earliest(k, TIMER_SWEEP, k->now + 1); /* it may have died unseen already */
+}
+
+/* Whether the question names something that exists. 0, or an errno. */
+static int
+spawn_refusal(const struct keeper *k, const struct verb *verb)
+{
+    if (verb->spawn != SPAWN_WORKER && verb->spawn != SPAWN_COMMAND)
+        return EINVAL;
+    if (verb->worker.pool >= k->record.header->pools || verb->worker.generation == 0)
+        return ENOENT;
+    bool is_there = verb->spawn == SPAWN_WORKER || k->record.pools[verb->worker.pool].ready.count;
+    return is_there ? 0 : ENOENT;
 }
 
 void
 spawn_asked(struct keeper *k, const struct verb *verb)
 {
-    bool is_command = verb->spawn == SPAWN_COMMAND;
-    if (verb->worker.pool >= k->record.header->pools || verb->worker.generation == 0 ||
-        (is_command && k->record.pools[verb->worker.pool].ready.count == 0)) {
-        fail_tell(k, *verb, STEP_TABLE, ENOENT);
-        return;
-    }
-    if (!is_command && verb->spawn != SPAWN_WORKER) {
-        fail_tell(k, *verb, STEP_TABLE, EINVAL);
-        return;
-    }
+    int error = spawn_refusal(k, verb);
     struct worker *worker = worker_find(&k->workers, verb->worker, verb->spawn);
-    if (worker != NULL) {
-        /* Asked again, by an engine that does not know: the same answers again, all of them. */
-        worker->request = verb->request;
-        message_add_all_of(k, worker);
-        return;
+    bool again = worker != NULL;
+    if (error == 0 && !again) {
+        worker = worker_add(&k->workers, verb->worker, (uint8_t)verb->spawn);
+        error = worker != NULL ? 0 : ENFILE;
     }
-    worker = worker_add(&k->workers, verb->worker, verb->spawn);
-    if (worker == NULL) {
-        fail_tell(k, *verb, STEP_TABLE, ENFILE);
+    if (error != 0) {
+        message_answer(k, *verb, VERB_SPAWN_FAILED, STEP_TABLE, error);
         return;
     }
     worker->request = verb->request;
-    children_serve(k);
+    if (again) /* by an engine that does not know: the same answers again, all of them */
+        message_add_life(k, worker);
+    else
+        children_serve(k);
 }

@@ -1,9 +1,5 @@
 /* workers.c - the table of the keeper's workers: places, phases, and what the engine asks of those
  * that are there. */
-#include <errno.h>
-#include <signal.h>
-#include <sys/wait.h>
-
 #include "supervisor/keeper/keeper.h"
 
 int
@@ -12,9 +8,9 @@ workers_open(struct workers *workers, uint32_t places)
     uint32_t buckets = 64;
     while (buckets < places)
         buckets *= 2;
-    *workers = (struct workers){.v = table_map(places * sizeof *workers->v),
-                                .buckets = table_map(buckets * sizeof *workers->buckets),
-                                .waiting = table_map(places * sizeof *workers->waiting),
+    *workers = (struct workers){.v = table_map(places, sizeof *workers->v),
+                                .buckets = table_map(buckets, sizeof *workers->buckets),
+                                .waiting = table_map(places, sizeof *workers->waiting),
                                 .places = places,
                                 .buckets_count = buckets};
     return workers->v != NULL && workers->buckets != NULL && workers->waiting != NULL ? 0 : -errno;
@@ -33,15 +29,14 @@ worker_find(struct workers *workers, struct worker_id id, unsigned kind)
 {
     for (uint32_t at = *bucket_of(workers, id); at != 0; at = workers->v[at - 1].next) {
         struct worker *worker = &workers->v[at - 1];
-        if (worker->id.generation == id.generation && worker->id.slot == id.slot &&
-            worker->id.pool == id.pool && worker->kind == kind)
+        if (memcmp(&worker->id, &id, sizeof id) == 0 && worker->kind == kind)
             return worker;
     }
     return NULL;
 }
 
 struct worker *
-worker_add(struct workers *workers, struct worker_id id, unsigned kind)
+worker_add(struct workers *workers, struct worker_id id, uint8_t kind)
 {
     uint32_t *head = bucket_of(workers, id), place = workers->used;
     if (workers->free_first != 0) {
@@ -52,8 +47,7 @@ worker_add(struct workers *workers, struct worker_id id, unsigned kind)
         return NULL;
     }
     struct worker *worker = &workers->v[place];
-    *worker =
-        (struct worker){.id = id, .kind = (uint8_t)kind, .child = CHILD_NONE, .next = *head};
+    *worker = (struct worker){.id = id, .kind = kind, .child = CHILD_NONE, .next = *head};
     *head = place + 1;
     workers->waiting[(workers->waiting_at + workers->waiting_count++) % workers->places] = place;
     worker_enter(workers, worker, IN_WAITING);
@@ -68,17 +62,6 @@ worker_waiting_take(struct workers *workers)
     workers->waiting_at = (workers->waiting_at + 1) % workers->places;
     workers->waiting_count--;
     return worker;
-}
-
-static void
-worker_forget(struct workers *workers, struct worker *worker)
-{
-    uint32_t place = (uint32_t)(worker - workers->v), *at = bucket_of(workers, worker->id);
-    while (*at != place + 1)
-        at = &workers->v[*at - 1].next;
-    *at = worker->next;
-    worker->next = workers->free_first;
-    workers->free_first = place + 1;
 }
 
 void
@@ -96,14 +79,14 @@ worker_enter(struct workers *workers, struct worker *worker, enum worker_in in)
     /* clang-format on */
     assert((legal[worker->in] & 1 << in) != 0);
     worker->in = (uint8_t)in;
-    if (in == IN_FREE)
-        worker_forget(workers, worker);
-}
-
-bool
-worker_is_alive(const struct worker *worker)
-{
-    return worker->in == IN_SPAWNED || worker->in == IN_EXECUTED || worker->in == IN_EXEC_FAILED;
+    if (in != IN_FREE)
+        return;
+    uint32_t place = (uint32_t)(worker - workers->v), *at = bucket_of(workers, worker->id);
+    while (*at != place + 1)
+        at = &workers->v[*at - 1].next;
+    *at = worker->next;
+    worker->next = workers->free_first;
+    workers->free_first = place + 1;
 }
 
 void
@@ -115,7 +98,7 @@ worker_signal(struct keeper *k, const struct verb *verb)
     if (worker->in == IN_WAITING)
         worker->withdrawn = true;
     /* The pid is our child's, and not released: it can be nobody else's. */
-    if (worker_is_alive(worker))
+    if (worker->in >= IN_SPAWNED)
         kill(verb->argument == TARGET_GROUP ? -worker->child.pid : worker->child.pid, verb->signo);
 }
 
@@ -135,10 +118,8 @@ void
 workers_kill(struct keeper *k)
 {
     for (uint32_t i = 0; i < k->workers.used; i++) {
-        const struct worker *worker = &k->workers.v[i];
-        if (worker_is_alive(worker)) {
-            kill(-worker->child.pid, SIGKILL);
-            kill(worker->child.pid, SIGKILL); /* should it not lead a group yet */
-        }
+        pid_t pid = k->workers.v[i].child.pid;
+        if (k->workers.v[i].in >= IN_SPAWNED && kill(-pid, SIGKILL) != 0)
+            kill(pid, SIGKILL); /* it does not lead a group yet */
     }
 }
