@@ -1,9 +1,6 @@
 /* channel.c - what a worker says arrives through: its own notify socket, at an address that nobody can
  * guess, and its output pipe. */
-#include <fcntl.h>
 #include <sys/random.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include "supervisor/keeper/keeper.h"
 

@@ -38,7 +38,7 @@ static void
 launcher_start(struct keeper *k)
 {
     static const char *const argv[] = {"poold-exec", "launch", NULL};
-    int link, error = program_link(argv, &link, false);
+    int link, error = program_link(argv, &link);
     k->children.launcher_since = k->now;
     k->children.launcher = link;
     if (error > 0)

@@ -37,7 +37,8 @@ engine_died(struct keeper *k, const siginfo_t *info)
     fd_close(&engine->link);
     k->timers[TIMER_OVERDUE] = MSEC_NEVER;
     k->messages.at = k->messages.count = 0;
-    spawn_forget(k);
+    while (k->workers.waiting_count > 0)
+        worker_enter(&k->workers, worker_waiting(&k->workers), IN_FREE);
     if (engine->leaving) {
         k->status = engine->leave_status;
         k->done = true;
@@ -182,7 +183,7 @@ engine_start(struct keeper *k)
     snprintf(gid, sizeof gid, "%u", k->record.header->engine_gid);
     memcpy(argv + 7, k->passed, k->passed_count * sizeof *argv);
     k->engine.started_at = k->now;
-    pid_t pid = program_link(argv, &k->engine.link, true);
+    pid_t pid = program_link(argv, &k->engine.link);
     if (pid < 0) {
         say("cannot start the engine: %s", strerror(-pid));
         engine_died(k, &(siginfo_t){0});

@@ -3,14 +3,10 @@
  * A link that closes without a word means exec, or death before exec. The kernel tells them apart:
  * a child of the launcher has the flag PF_FORKNOEXEC until its exec is past the point of no return,
  * which is before its link is closed, and a zombie keeps it. */
-#include <fcntl.h>
-#include <time.h>
-
 #include "supervisor/keeper/keeper.h"
 
 #define PF_FORKNOEXEC 0x40u
-#define SWEEP_MS      50   /* from a death to a look at all workers; each costs 0.6 us */
-#define STRAYS_MS     1000 /* the same where that is for strays only */
+#define AGAIN_MS      1000 /* to the next look for strays, while some may be hidden */
 
 /* Of /proc/PID/stat: the name in parentheses, and the seventh field after it, the flags. Without
  * /proc: no name and no flags, as of a process that has executed its program, which most have. */
@@ -116,14 +112,5 @@ exits_sweep(struct keeper *k)
         if (strcmp(verb.u.name, HELPER_NAME) != 0) /* else a child of ours that nobody needed */
             message_add(k, verb, NONE);
     }
-    timer_earliest(k, TIMER_SWEEP, k->now + STRAYS_MS);
-}
-
-/* One signal may stand for many deaths, so it names nobody: workers are told by their pidfds, the
- * engine is asked, and for strays there is time. */
-void
-exits_some(struct keeper *k)
-{
-    engine_check(k);
-    timer_earliest(k, TIMER_SWEEP, k->now + (k->sweeping ? SWEEP_MS : STRAYS_MS));
+    timer_earliest(k, TIMER_SWEEP, k->now + AGAIN_MS);
 }

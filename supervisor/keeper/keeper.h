@@ -8,51 +8,49 @@
 
 /* What nearly every part needs; a part names only what it alone uses. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "supervisor/exec/spec.h"
-#include "supervisor/record.h"
-#include "supervisor/verbs.h"
 
-#define FDS_SPARE        64u /* descriptors that always stay free */
-#define TURN_MAX         64  /* things of one kind that are done in one turn of the loop */
-#define PARKED_MAX       8u
+#define TURN_MAX         64                 /* things of one kind in one turn of the loop */
+#define PARKED_MAX       8u                 /* children kept ready */
 #define CHILDREN_MAX     (PARKED_MAX + 32u) /* those that the launcher owes us too */
 #define PASSED_MAX       24u                /* words of options that are the engine's */
 #define RUNTIME_PATH_MAX 60u /* "/w/" and 32 digits must fit in a socket address with it */
 
-/* What an epoll event is about: a tag, and for the workers' two a place in their table. */
+/* What an epoll event is about, with a place in the table of workers for the last two; and what is
+ * done at a time. */
 /* clang-format off */
-#define TAGS(X)                        \
-    X(SIGNALS,       signals_read)     \
-    X(ENGINE_LINK,   engine_ready)     \
-    X(LAUNCHER_LINK, launcher_ready)   \
-    X(WORKER_LINK,   exits_link_ready) \
-    X(WORKER_EXIT,   exits_pidfd_ready)
-
-#define TIMERS(X)                                                    \
-    X(REFILL,  children_refill) /* park children again            */ \
-    X(SWEEP,   exits_sweep)     /* look for deaths and strays     */ \
-    X(RESEND,  messages_pump)   /* the link takes more, perhaps   */ \
-    X(ENGINE,  engine_start)    /* another engine                 */ \
-    X(DISCARD, engine_stand_in) /* nobody reads what workers say  */ \
-    X(OVERDUE, engine_kill)     /* it was to go, and does not     */
+#define TAGS(X) X(SIGNALS, signals_read) X(ENGINE_LINK, engine_ready) X(LAUNCHER_LINK, launcher_ready) \
+    X(WORKER_LINK, exits_link_ready) X(WORKER_EXIT, exits_pidfd_ready)
+#define TIMERS(X)                                                 \
+    X(REFILL,  children_refill) /* park children again         */ \
+    X(SWEEP,   exits_sweep)     /* look for deaths and strays  */ \
+    X(RESEND,  messages_pump)   /* the link takes more, perhaps*/ \
+    X(ENGINE,  engine_start)    /* another engine              */ \
+    X(DISCARD, engine_stand_in) /* none reads what workers say */ \
+    X(OVERDUE, engine_kill)     /* it was to go, and does not  */
 /* clang-format on */
 
 struct keeper;
-#define TAG_(name, function)            TAG_##name,
-#define TIMER_(name, function)          TIMER_##name,
-#define TAG_HANDLER_(name, function)    void function(struct keeper *, uint32_t place);
-#define TIMER_HANDLER_(name, function)  void function(struct keeper *);
+#define TAG_(name, function)           TAG_##name,
+#define TIMER_(name, function)         TIMER_##name,
+#define TAG_HANDLER_(name, function)   void function(struct keeper *, uint32_t place);
+#define TIMER_HANDLER_(name, function) void function(struct keeper *);
 enum tag { TAGS(TAG_) TAG_COUNT };
 enum timer { TIMERS(TIMER_) TIMER_COUNT };
 TAGS(TAG_HANDLER_)
@@ -71,23 +69,31 @@ struct child {
 };
 #define CHILD_NONE {.link = -1, .pidfd = -1, .notify = -1, .output = -1, .output_worker = -1}
 
-/* The life of a worker's process, as far as its parent sees it.
+/* A ring: first those that are made and wait, then those that the launcher owes, in their order. */
+struct children {
+    struct child v[CHILDREN_MAX];
+    uint32_t at, made, count;
+    uint32_t parked;   /* that many are kept ready */
+    int launcher;      /* its link; -1: there is none now */
+    uint32_t failures; /* of launchers, in a row */
+    msec launcher_since, not_before; /* no launcher and no parking before that */
+};
+
+/* The life of a worker's process, as far as its parent sees it; those from SPAWNED on have one.
  *
  * FREE         A place without a worker.
- * WAITING      Asked for; waits for a child. Holds no process and no descriptor. Leaves by a child
- *              that takes its specification (SPAWNED), or to FREE when none can be made or the
- *              engine dies: nothing is left of it, so asking again tries again.
+ * WAITING      Asked for; waits for a child. Leaves by a child that takes its specification, or to
+ *              FREE when none can be made or the engine dies: then nothing is left of it, so asking
+ *              again tries again.
  * SPAWNED      The child has its specification. Leaves when the link closes or brings a failure, or
  *              at its death.
  * EXECUTED     It runs its program; the link is closed.
  * EXEC_FAILED  It said why it will not, or died before it could; it is about to exit.
  * EXITED       A zombie that pins the pid and the group. Keeps its status and descriptors until the
  *              engine says RELEASE, so that no exit is lost with an engine. */
-/* clang-format off */
-#define WORKER_PHASES(X) X(FREE) X(WAITING) X(SPAWNED) X(EXECUTED) X(EXEC_FAILED) X(EXITED)
-#define WORKER_IN_(n) IN_##n,
-enum worker_in { WORKER_PHASES(WORKER_IN_) WORKER_IN_COUNT };
-/* clang-format on */
+enum worker_in {
+    IN_FREE, IN_WAITING, IN_SPAWNED, IN_EXECUTED, IN_EXEC_FAILED, IN_EXITED, WORKER_IN_COUNT
+};
 
 struct worker {
     struct worker_id id;
@@ -95,9 +101,8 @@ struct worker {
     uint8_t in;     /* enum worker_in; only worker_enter changes it */
     bool withdrawn; /* signalled while it waited: it is not to start */
     uint16_t code;  /* of the exit */
-    int32_t status;
+    int32_t status, error;
     uint32_t step;
-    int32_t error;
     uint32_t next;    /* place + 1 in the chain of its bucket, or of free places */
     uint64_t request; /* of the last SPAWN */
     struct child child;
@@ -105,22 +110,11 @@ struct worker {
 
 struct workers {
     struct worker *v;
-    uint32_t *buckets;      /* heads of chains, place + 1 */
-    uint32_t *waiting;      /* ring of places, in the order of their questions */
-    uint32_t places, used;  /* used: places that were ever in use lie below it */
-    uint32_t buckets_count; /* power of two */
-    uint32_t free_first;    /* place + 1 */
+    uint32_t *buckets; /* heads of chains, place + 1; a power of two of them */
+    uint32_t *waiting; /* ring of places, in the order of their questions */
+    uint32_t places, used, buckets_count; /* places that were ever in use lie below used */
+    uint32_t free_first;                  /* place + 1 */
     uint32_t waiting_at, waiting_count;
-};
-
-/* A ring: first those that are made and wait, then those that the launcher owes, in their order. */
-struct children {
-    struct child v[CHILDREN_MAX];
-    uint32_t at, made, count;
-    uint32_t parked; /* that many are kept ready */
-    int launcher;    /* its link; -1: there is none now */
-    uint32_t failures; /* of launchers, in a row */
-    msec launcher_since, not_before; /* no launcher and no parking before that */
 };
 
 struct socket_slot {
@@ -130,14 +124,13 @@ struct socket_slot {
 };
 
 struct engine {
-    pid_t pid; /* 0: none */
-    int link;  /* -1: none */
+    pid_t pid;     /* 0: none */
+    int link;      /* -1: none */
     bool attached; /* it has asked something: from then on workers are told of */
     bool leaving;  /* it said LEAVE */
     int leave_status;
     uint32_t stops; /* TERM and INT that have come */
-    uint32_t restarts;
-    uint32_t quick_deaths; /* in a row, soon after their start */
+    uint32_t restarts, quick_deaths; /* quick: in a row, soon after their start */
     msec started_at, ended_at;
     uint16_t exit_code, exit_status;
 };
@@ -158,109 +151,98 @@ struct keeper {
     const char *passed[PASSED_MAX]; /* options that are the engine's; borrowed from argv for good */
     uint32_t passed_count;
     char runtime[RUNTIME_PATH_MAX + 1]; /* absolute */
-    struct record record;
+    bool root, sweeping; /* sweeping: no room for pidfds, deaths are looked for */
     struct rlimit nofile; /* that poold was started with */
-    bool root;
-    bool sweeping; /* descriptors do not suffice for pidfds: deaths are looked for */
+    uint32_t fds_for_workers;
     int epoll_fd, signal_fd, runtime_fd, lock_fd, control_fd, state_fd, config_fd;
+    struct record record;
+    struct socket_slot *sockets; /* one per socket record */
     struct workers workers;
     struct children children;
     struct engine engine;
     struct messages messages;
-    struct socket_slot *sockets; /* one per socket record */
-    uint32_t fds_for_workers;
-    msec now;
     sigset_t signals; /* that mean something */
-    msec timers[TIMER_COUNT]; /* when; MSEC_NEVER: off */
+    msec now, timers[TIMER_COUNT]; /* when; MSEC_NEVER: off */
     bool done;
     int status; /* to exit with, once done */
 };
 
 /* Errors are negative errnos; "status": 0, or what poold exits with, after a line to stderr. */
 
-/* --- util.c */
+/* util.c */
 void say(const char *format, ...) ATTR_PRINTF(1, 2); /* a line to stderr; lost where it would block */
 msec clock_now(void);
-void fd_close(int *fd); /* sets it to -1, which is ignored */
-/* Zeroed; pages that are never used are never touched. NULL: no memory. */
-void *table_map(size_t count, size_t size);
+void fd_close(int *fd);                     /* sets it to -1, which is ignored */
+void *table_map(size_t count, size_t size); /* zeroed, paid for by use; NULL: no memory */
 int fds_send(int link, const void *bytes, size_t size, const int *fds, uint32_t count);
 
-/* --- options.c. Returns -1 to go on, else the status. */
+/* options.c. Returns -1 to go on, else the status. */
 int options_read(struct keeper *k, int argc, char **argv);
 
-/* --- programs.c: poold-engine and poold-exec, held since the start. */
+/* programs.c: poold-engine and poold-exec, held since the start. */
 int programs_open(void); /* status */
 _Noreturn void programs_ask_engine(struct keeper *k);
 /* image: HELPER_IMAGE_FD or HELPER_ENGINE_FD; gift becomes the child's descriptor 3. A pid. */
-pid_t program_start(int image, const char *const *argv, int gift, bool with_engine_image);
-/* poold-exec with a link to it, -1 when there is none. */
-pid_t program_link(const char *const *argv, int *link, bool with_engine_image);
+pid_t program_start(int image, const char *const *argv, int gift);
+pid_t program_link(const char *const *argv, int *link); /* poold-exec, with a link to it */
 
-/* --- runtime.c, loader.c: status. */
+/* runtime.c, loader.c: status. */
 int runtime_open(struct keeper *k);
 void runtime_clean(struct keeper *k);
 int loader_run(struct keeper *k);
 
-/* --- loop.c */
+/* loop.c */
 int loop_open(struct keeper *k);
 void loop_run(struct keeper *k); /* until k->done */
 int loop_watch(struct keeper *k, int fd, uint32_t events, enum tag tag, uint32_t place);
 void timer_earliest(struct keeper *k, enum timer timer, msec at); /* never later than it is */
 
-/* --- listen.c */
+/* listen.c */
 int sockets_open(struct keeper *k);
 void sockets_close(struct keeper *k);
 void socket_bind(struct keeper *k, const struct verb *verb);
 void socket_listen(struct keeper *k, const struct verb *verb);
 void socket_unbind(struct keeper *k, const struct verb *verb);
 
-/* --- engine.c */
-void engine_signalled(struct keeper *k, int signo); /* from outside */
-void engine_check(struct keeper *k);                /* perhaps it is dead */
+/* engine.c */
+void engine_signalled(struct keeper *k, int signo);  /* from outside */
+void engine_check(struct keeper *k);                 /* perhaps it is dead */
 void engine_lost(struct keeper *k, const char *why); /* it broke the protocol: it is killed */
 
-/* --- messages.c */
+/* messages.c */
 int messages_open(struct keeper *k);
 void message_add(struct keeper *k, struct verb verb, uint32_t place);
 /* The question itself goes back, with what became of it. */
 void message_answer(struct keeper *k, struct verb question, enum verb_kind kind, unsigned step,
                     int error);
 void message_add_worker(struct keeper *k, const struct worker *worker, enum verb_kind kind,
-                   uint64_t request);
-void message_add_life(struct keeper *k, const struct worker *worker); /* all so far, in its order */
+                        uint64_t request);
 void messages_list(struct keeper *k, const struct verb *verb);
 
-/* --- workers.c */
+/* workers.c */
 int workers_open(struct workers *workers, uint32_t places);
 struct worker *worker_find(struct workers *workers, struct worker_id id, unsigned kind);
-/* NULL: the table is full. The worker waits. */
-struct worker *worker_add(struct workers *workers, struct worker_id id, uint8_t kind);
-struct worker *worker_waiting_take(struct workers *workers); /* who waits longest; there is one */
+struct worker *worker_add(struct workers *workers, struct worker_id id, uint8_t kind); /* NULL: full */
+struct worker *worker_waiting(const struct workers *workers); /* who waits longest; there is one */
 /* The only way out of a phase; asserts that the step is a legal one. To FREE: it is forgotten. */
 void worker_enter(struct workers *workers, struct worker *worker, enum worker_in in);
 void worker_signal(struct keeper *k, const struct verb *verb);
 void worker_release(struct keeper *k, const struct verb *verb);
-void workers_kill(struct keeper *k);
 
-/* --- spawn.c */
+/* spawn.c */
 void spawn_asked(struct keeper *k, const struct verb *verb);
-void spawn_give(struct keeper *k, struct child *child); /* to who waits longest; closed if in vain */
+void spawn_give(struct keeper *k, struct child *child); /* to who waits longest; else it is closed */
 void spawn_fail(struct keeper *k, enum spawn_step step, int error); /* who waits longest */
-void spawn_forget(struct keeper *k); /* all who wait: who asked is dead */
 
-/* --- children.c */
+/* children.c */
 void children_open(struct keeper *k);
 void children_close(struct keeper *k);
 void children_serve(struct keeper *k); /* children for the workers that wait */
 
-/* --- channel.c: how a worker is heard. */
+/* channel.c: how a worker is heard. */
 int channel_open(struct keeper *k, struct child *child, enum spawn_step *step);
 int channel_own(struct keeper *k, struct child *child, const struct record_pool *pool);
 void channel_path(const struct keeper *k, const struct child *child, char *out, size_t size);
 void child_close(struct keeper *k, struct child *child); /* every descriptor, and the path */
-
-/* --- exits.c */
-void exits_some(struct keeper *k); /* somebody died */
 
 #endif

@@ -1,9 +1,4 @@
 /* loader.c - runs the loader and takes the compiled configuration that it leaves. */
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <time.h>
-
 #include "supervisor/keeper/keeper.h"
 
 #define LOADER_LIMIT_S 60
@@ -62,7 +57,7 @@ loader_run(struct keeper *k)
     memcpy(argv + 2, k->passed, k->passed_count * sizeof *argv);
     k->config_fd = memfd_create("poold-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     pid_t pid = k->config_fd < 0 ? -errno
-                                 : program_start(HELPER_ENGINE_FD, argv, k->config_fd, false);
+                                 : program_start(HELPER_ENGINE_FD, argv, k->config_fd);
     if (pid < 0) {
         say("cannot start the loader: %s", strerror(-pid));
         return 1;

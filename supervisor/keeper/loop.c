@@ -4,6 +4,9 @@
 
 #include "supervisor/keeper/keeper.h"
 
+#define STRAYS_MS 1000 /* from a death that may be a stray's to a look at it */
+#define SWEEP_MS  50   /* the same where any death is found so; each worker costs 0.6 us */
+
 int
 loop_watch(struct keeper *k, int fd, uint32_t events, enum tag tag, uint32_t place)
 {
@@ -42,16 +45,20 @@ loop_open(struct keeper *k)
     return loop_watch(k, k->signal_fd, EPOLLIN, TAG_SIGNALS, 0);
 }
 
+/* One SIGCHLD may stand for many deaths, so it names nobody: workers are told by their pidfds, the
+ * engine is asked, and for strays there is time. */
 void
 signals_read(struct keeper *k, uint32_t place)
 {
     (void)place;
     struct signalfd_siginfo info;
     while (read(k->signal_fd, &info, sizeof info) == (ssize_t)sizeof info && !k->done) {
-        if (info.ssi_signo == SIGCHLD)
-            exits_some(k);
-        else
+        if (info.ssi_signo != SIGCHLD) {
             engine_signalled(k, (int)info.ssi_signo);
+            continue;
+        }
+        engine_check(k);
+        timer_earliest(k, TIMER_SWEEP, k->now + (k->sweeping ? SWEEP_MS : STRAYS_MS));
     }
 }
 

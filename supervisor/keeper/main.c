@@ -1,12 +1,9 @@
 /* main.c - poold: the order of its start and of its end. */
-#include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
-#include <time.h>
 
 #include "supervisor/keeper/keeper.h"
 
+#define FDS_SPARE   64u        /* that always stay free */
 #define FDS_LEAST   256u       /* below it there is no room for anything */
 #define FDS_MOST    (1u << 20) /* more than any machine needs; some say a thousand million */
 #define PLACES_MOST 65536u
@@ -74,7 +71,12 @@ keeper_run(struct keeper *k)
     engine_start(k);
     loop_run(k);
 
-    workers_kill(k); /* after an ordinary end there are none */
+    /* After an ordinary end there are none. */
+    for (uint32_t i = 0; i < k->workers.used; i++) {
+        pid_t dying = k->workers.v[i].child.pid;
+        if (k->workers.v[i].in >= IN_SPAWNED && kill(-dying, SIGKILL) != 0)
+            kill(dying, SIGKILL); /* it does not lead a group yet */
+    }
     children_close(k);
     /* Bounded: who sleeps unkillably is left to init. */
     pid_t pid;

@@ -65,18 +65,6 @@ message_add_worker(struct keeper *k, const struct worker *worker, enum verb_kind
 }
 
 void
-message_add_life(struct keeper *k, const struct worker *worker)
-{
-    if (worker->in != IN_WAITING)
-        message_add_worker(k, worker, VERB_SPAWNED, worker->request);
-    if (worker->in > IN_SPAWNED)
-        message_add_worker(k, worker,
-                           worker->step == STEP_NONE ? VERB_EXECUTED : VERB_EXEC_FAILED, 0);
-    if (worker->in == IN_EXITED)
-        message_add_worker(k, worker, VERB_EXITED, 0);
-}
-
-void
 messages_list(struct keeper *k, const struct verb *verb)
 {
     struct verb answer = *verb;

@@ -1,8 +1,5 @@
 /* runtime.c - the runtime directory: lock, control socket, and the place of the notify sockets. */
 #include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include "supervisor/keeper/keeper.h"
 

@@ -4,18 +4,11 @@
 void
 spawn_fail(struct keeper *k, enum spawn_step step, int error)
 {
-    struct worker *worker = worker_waiting_take(&k->workers);
+    struct worker *worker = worker_waiting(&k->workers);
     struct verb question = {
         .request = worker->request, .worker = worker->id, .spawn = worker->kind};
     message_answer(k, question, VERB_SPAWN_FAILED, step, error);
     worker_enter(&k->workers, worker, IN_FREE);
-}
-
-void
-spawn_forget(struct keeper *k)
-{
-    while (k->workers.waiting_count > 0)
-        worker_enter(&k->workers, worker_waiting_take(&k->workers), IN_FREE);
 }
 
 /* -ENOTCONN: a socket of the pool has not been bound. -EPIPE, -ECONNRESET: the child is dead. */
@@ -73,7 +66,7 @@ child_prepare(struct keeper *k, const struct worker *worker, struct child *child
 void
 spawn_give(struct keeper *k, struct child *child)
 {
-    struct worker *worker = &k->workers.v[k->workers.waiting[k->workers.waiting_at]];
+    struct worker *worker = worker_waiting(&k->workers);
     enum spawn_step step;
     int error = child_prepare(k, worker, child, &step);
     if (error != 0) {
@@ -82,13 +75,24 @@ spawn_give(struct keeper *k, struct child *child)
             spawn_fail(k, step, -error);
         return;
     }
-    worker_waiting_take(&k->workers);
     fd_close(&child->output_worker);
     worker->child = *child;
     worker_enter(&k->workers, worker, IN_SPAWNED);
     message_add_worker(k, worker, VERB_SPAWNED, worker->request);
     if (child->pidfd < 0)
         timer_earliest(k, TIMER_SWEEP, k->now + 1); /* it may have died unseen already */
+}
+
+static void
+life_tell(struct keeper *k, const struct worker *worker)
+{
+    bool executed = worker->step == STEP_NONE;
+    if (worker->in >= IN_SPAWNED)
+        message_add_worker(k, worker, VERB_SPAWNED, worker->request);
+    if (worker->in > IN_SPAWNED)
+        message_add_worker(k, worker, executed ? VERB_EXECUTED : VERB_EXEC_FAILED, 0);
+    if (worker->in == IN_EXITED)
+        message_add_worker(k, worker, VERB_EXITED, 0);
 }
 
 /* Whether the question names something that exists. 0, or an errno. */
@@ -119,7 +123,7 @@ spawn_asked(struct keeper *k, const struct verb *verb)
     }
     worker->request = verb->request;
     if (again) /* by an engine that does not know: the same answers again, all of them */
-        message_add_life(k, worker);
+        life_tell(k, worker);
     else
         children_serve(k);
 }

@@ -1,8 +1,6 @@
 /* util.c - what every part of the keeper uses: a word to a person, the clock, descriptors. */
 #include <poll.h>
 #include <stdarg.h>
-#include <sys/mman.h>
-#include <time.h>
 
 #include "supervisor/keeper/keeper.h"
 

@@ -8,11 +8,11 @@ workers_open(struct workers *workers, uint32_t places)
     uint32_t buckets = 64;
     while (buckets < places)
         buckets *= 2;
-    *workers = (struct workers){.v = table_map(places, sizeof *workers->v),
-                                .buckets = table_map(buckets, sizeof *workers->buckets),
-                                .waiting = table_map(places, sizeof *workers->waiting),
-                                .places = places,
-                                .buckets_count = buckets};
+    workers->places = places;
+    workers->buckets_count = buckets;
+    workers->v = table_map(places, sizeof *workers->v);
+    workers->buckets = table_map(buckets, sizeof *workers->buckets);
+    workers->waiting = table_map(places, sizeof *workers->waiting);
     return workers->v != NULL && workers->buckets != NULL && workers->waiting != NULL ? 0 : -errno;
 }
 
@@ -42,8 +42,9 @@ worker_add(struct workers *workers, struct worker_id id, uint8_t kind)
     if (workers->free_first != 0) {
         place = workers->free_first - 1;
         workers->free_first = workers->v[place].next;
-    } else if (workers->used++ == workers->places) {
-        workers->used--;
+    } else if (workers->used < workers->places) {
+        workers->used++;
+    } else {
         return NULL;
     }
     struct worker *worker = &workers->v[place];
@@ -55,29 +56,28 @@ worker_add(struct workers *workers, struct worker_id id, uint8_t kind)
 }
 
 struct worker *
-worker_waiting_take(struct workers *workers)
+worker_waiting(const struct workers *workers)
 {
     assert(workers->waiting_count > 0);
-    struct worker *worker = &workers->v[workers->waiting[workers->waiting_at]];
-    workers->waiting_at = (workers->waiting_at + 1) % workers->places;
-    workers->waiting_count--;
-    return worker;
+    return &workers->v[workers->waiting[workers->waiting_at]];
 }
 
 void
 worker_enter(struct workers *workers, struct worker *worker, enum worker_in in)
 {
-    /* clang-format off */
     static const uint8_t legal[WORKER_IN_COUNT] = { /* bits: where a phase may lead */
-        [IN_FREE]        = 1 << IN_WAITING,
-        [IN_WAITING]     = 1 << IN_SPAWNED | 1 << IN_FREE,
-        [IN_SPAWNED]     = 1 << IN_EXECUTED | 1 << IN_EXEC_FAILED,
-        [IN_EXECUTED]    = 1 << IN_EXITED,
+        [IN_FREE] = 1 << IN_WAITING,
+        [IN_WAITING] = 1 << IN_SPAWNED | 1 << IN_FREE,
+        [IN_SPAWNED] = 1 << IN_EXECUTED | 1 << IN_EXEC_FAILED,
+        [IN_EXECUTED] = 1 << IN_EXITED,
         [IN_EXEC_FAILED] = 1 << IN_EXITED,
-        [IN_EXITED]      = 1 << IN_FREE,
-    };
-    /* clang-format on */
+        [IN_EXITED] = 1 << IN_FREE};
     assert((legal[worker->in] & 1 << in) != 0);
+    if (worker->in == IN_WAITING) {
+        assert(worker == worker_waiting(workers)); /* nobody is served out of turn */
+        workers->waiting_at = (workers->waiting_at + 1) % workers->places;
+        workers->waiting_count--;
+    }
     worker->in = (uint8_t)in;
     if (in != IN_FREE)
         return;
@@ -112,14 +112,4 @@ worker_release(struct keeper *k, const struct verb *verb)
     waitid(P_PID, (id_t)worker->child.pid, &info, WEXITED | WNOHANG);
     child_close(k, &worker->child);
     worker_enter(&k->workers, worker, IN_FREE);
-}
-
-void
-workers_kill(struct keeper *k)
-{
-    for (uint32_t i = 0; i < k->workers.used; i++) {
-        pid_t pid = k->workers.v[i].child.pid;
-        if (k->workers.v[i].in >= IN_SPAWNED && kill(-pid, SIGKILL) != 0)
-            kill(pid, SIGKILL); /* it does not lead a group yet */
-    }
 }
