@@ -12,11 +12,14 @@ channel_path(const struct keeper *k, const struct child *child, char *out, size_
     assert(length > 0 && (size_t)length < size);
 }
 
-static int
-notify_open(const struct keeper *k, struct child *child)
+int
+channel_open(struct keeper *k, struct child *child, enum spawn_step *step)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char path[32];
+    int ends[2];
     const int on = 1;
+    *step = STEP_NOTIFY_SOCKET;
     /* Never a guessable name: without random bytes there is no worker. */
     if (getrandom(child->name, sizeof child->name, GRND_NONBLOCK) != (ssize_t)sizeof child->name)
         return -EAGAIN;
@@ -28,42 +31,21 @@ notify_open(const struct keeper *k, struct child *child)
         fchmod(child->notify, 0600) != 0 ||
         bind(child->notify, (const struct sockaddr *)&address, sizeof address) != 0)
         return -errno;
-    return 0;
-}
-
-/* The worker's end is open for reading too, which only /proc can do: it then never loses its last
- * reader, and a worker that writes while no engine runs is not killed by SIGPIPE. Without /proc the
- * writing end has to do. */
-static int
-output_open(struct child *child)
-{
-    char path[32];
-    int ends[2];
+    *step = STEP_OUTPUT_PIPE;
     if (pipe2(ends, O_CLOEXEC) != 0)
         return -errno;
     child->output = ends[0];
     child->output_worker = ends[1];
-    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0)
-        return -errno;
+    /* The worker's end is open for reading too, which only /proc can do: it then never loses its
+     * last reader, and a worker that writes while no engine runs is not killed by SIGPIPE. Without
+     * /proc the writing end has to do. */
     snprintf(path, sizeof path, "/proc/self/fd/%d", ends[1]);
     int both = open(path, O_RDWR | O_CLOEXEC);
     if (both >= 0) {
         close(ends[1]);
         child->output_worker = both;
     }
-    return 0;
-}
-
-int
-channel_open(struct keeper *k, struct child *child, enum spawn_step *step)
-{
-    *step = STEP_NOTIFY_SOCKET;
-    int error = notify_open(k, child);
-    if (error == 0) {
-        *step = STEP_OUTPUT_PIPE;
-        error = output_open(child);
-    }
-    return error;
+    return fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0 ? 0 : -errno;
 }
 
 /* Gives the path to the pool's user. Through a descriptor: only root can put anything into the

@@ -8,14 +8,22 @@
 #include "supervisor/keeper/keeper.h"
 
 #define REFILL_MS 3    /* after use: the replacement that just started goes first */
-#define REST_MS   1000 /* after a child that could not be made; a launcher that lasts is sound */
-#define DELAY_MS  100  /* for each launcher in a row that did not last */
+#define REST_MS   1000 /* after a child that could not be made */
+#define DELAY_MS  100  /* for each launcher in a row that made no child */
 #define PATIENCE  5u   /* after as many, who waits for a child is told that there is none */
 
 static struct child *
 child_at(struct children *children, uint32_t offset)
 {
     return &children->v[(children->at + offset) % CHILDREN_MAX];
+}
+
+static void
+child_drop(struct children *children)
+{
+    children->at = (children->at + 1) % CHILDREN_MAX;
+    children->made--;
+    children->count--;
 }
 
 /* error: why the launcher has ended, or could not even begin. */
@@ -26,9 +34,8 @@ launcher_ended(struct keeper *k, int error)
     fd_close(&children->launcher);
     while (children->count > children->made)
         child_close(k, child_at(children, --children->count));
-    bool lasted = k->now - children->launcher_since >= REST_MS;
-    children->failures = lasted ? 0 : MIN(children->failures + 1, 2 * PATIENCE);
     children->not_before = k->now + children->failures * DELAY_MS;
+    children->failures = MIN(children->failures + 1, 2 * PATIENCE);
     timer_earliest(k, TIMER_REFILL, children->not_before);
     while (children->failures >= PATIENCE && k->workers.waiting_count > 0)
         spawn_fail(k, STEP_CLONE, error);
@@ -38,11 +45,9 @@ static void
 launcher_start(struct keeper *k)
 {
     static const char *const argv[] = {"poold-exec", "launch", NULL};
-    int link, error = program_link(argv, &link);
-    k->children.launcher_since = k->now;
-    k->children.launcher = link;
+    int error = program_link(argv, &k->children.launcher);
     if (error > 0)
-        error = loop_watch(k, link, EPOLLIN, TAG_LAUNCHER_LINK, 0);
+        error = loop_watch(k, k->children.launcher, EPOLLIN, TAG_LAUNCHER_LINK, 0);
     if (error < 0)
         launcher_ended(k, -error);
 }
@@ -73,14 +78,16 @@ children_ask(struct keeper *k, uint32_t wanted)
                         : fds_send(children->launcher, &request, sizeof request, &pair[1], 1);
         fd_close(&pair[1]);
         child.link = pair[0];
+        if (pair[0] < 0)
+            child_refused(k, &child, STEP_CLONE, -error);
+        else if (error == 0)
+            *child_at(children, children->count++) = child;
+        else
+            close(pair[0]);
         if (error != 0) {
-            if (child.link < 0)
-                child_refused(k, &child, STEP_CLONE, -error);
-            child_close(k, &child);
             timer_earliest(k, TIMER_REFILL, k->now + REFILL_MS);
             return;
         }
-        *child_at(children, children->count++) = child;
     }
 }
 
@@ -88,10 +95,10 @@ void
 children_serve(struct keeper *k)
 {
     struct children *children = &k->children;
-    for (; k->workers.waiting_count > 0 && children->made > 0; children->made--) {
-        spawn_give(k, child_at(children, 0));
-        children->at = (children->at + 1) % CHILDREN_MAX;
-        children->count--;
+    while (k->workers.waiting_count > 0 && children->made > 0) {
+        if (child_at(children, 0)->link >= 0)
+            spawn_give(k, child_at(children, 0));
+        child_drop(children);
     }
     children_ask(k, k->workers.waiting_count);
     /* Parked again, but not in the way of what was just started. */
@@ -114,23 +121,16 @@ reply_read(struct keeper *k)
     }
     struct child *child = child_at(children, children->made);
     enum spawn_step step = STEP_CLONE;
-    int error = reply.pid < 0 ? reply.pid : 0;
+    int error = MIN(reply.pid, 0);
     child->pid = reply.pid;
-    if (error == 0 && !k->sweeping) {
+    if (error == 0 && !k->sweeping)
         child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
-        error = child->pidfd >= 0 ? 0 : -errno;
-    }
     if (error == 0)
-        error = channel_open(k, child, &step);
-    if (error == 0) {
-        children->made++;
-        return true;
-    }
-    child_refused(k, child, step, -error);
-    /* Its place is the first one's behind those that are made: these move up. */
-    for (uint32_t i = children->made; i + 1 < children->count; i++)
-        *child_at(children, i) = *child_at(children, i + 1);
-    children->count--;
+        error = k->sweeping || child->pidfd >= 0 ? channel_open(k, child, &step) : -errno;
+    if (error != 0)
+        child_refused(k, child, step, -error); /* without a link it is nobody's any more */
+    children->failures = 0;
+    children->made++;
     return true;
 }
 
@@ -151,6 +151,8 @@ children_refill(struct keeper *k)
         timer_earliest(k, TIMER_REFILL, children->not_before);
         return;
     }
+    while (children->made > 0 && child_at(children, 0)->link < 0)
+        child_drop(children);
     if (children->launcher < 0)
         launcher_start(k);
     children_ask(k, k->workers.waiting_count + children->parked);

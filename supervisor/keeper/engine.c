@@ -157,15 +157,16 @@ static void
 engine_greet(struct keeper *k)
 {
     const struct engine *engine = &k->engine;
-    struct verb hello = {.kind = VERB_HELLO};
-    hello.u.hello.config_serial = k->record.header->serial;
-    hello.u.hello.keeper_pid = getpid();
-    hello.u.hello.restarts = engine->restarts;
-    hello.u.hello.workers_max = k->workers.places;
-    hello.u.hello.exit_code = engine->exit_code;
-    hello.u.hello.exit_status = engine->exit_status;
-    hello.u.hello.away_ms = engine->restarts > 0 ? clock_now() - engine->ended_at : 0;
-    hello.u.hello.launcher = 1;
+    struct verb hello = {.kind = VERB_HELLO,
+                         .u.hello = {.config_serial = k->record.header->serial,
+                                     .keeper_pid = getpid(),
+                                     .restarts = engine->restarts,
+                                     .workers_max = k->workers.places,
+                                     .exit_code = engine->exit_code,
+                                     .exit_status = engine->exit_status,
+                                     .launcher = 1}};
+    if (engine->restarts > 0)
+        hello.u.hello.away_ms = clock_now() - engine->ended_at;
     message_add(k, hello, NONE);
     if (engine->stops > 0) /* the engine before may have died before it read this */
         signal_tell(k, SIGTERM);

@@ -76,7 +76,7 @@ struct children {
     uint32_t parked;   /* that many are kept ready */
     int launcher;      /* its link; -1: there is none now */
     uint32_t failures; /* of launchers, in a row */
-    msec launcher_since, not_before; /* no launcher and no parking before that */
+    msec not_before;   /* no launcher and no parking before that */
 };
 
 /* The life of a worker's process, as far as its parent sees it; those from SPAWNED on have one.

@@ -1,15 +1,9 @@
 /* programs.c - the two programs beside poold: found and opened once, executed by descriptor, so
  * that a package upgrade cannot put another version under a running poold. */
-#include <linux/close_range.h>
-#include <sched.h>
+#include <spawn.h>
 #include <sys/syscall.h>
 
 #include "supervisor/keeper/keeper.h"
-
-struct start {
-    int image;
-    const char *const *argv;
-};
 
 /* Beside poold, as in the build tree, or where it was installed. */
 static int
@@ -56,44 +50,29 @@ programs_ask_engine(struct keeper *k)
     exit(1);
 }
 
-/* In the keeper's memory: raw calls only, nothing is allocated, written or locked. */
-static int
-start_in_child(void *argument)
-{
-    const struct start *start = argument;
-    unsigned long no_signal = 0;
-    if (syscall(SYS_close_range, HELPER_ENGINE_FD + 1, ~0u, CLOSE_RANGE_UNSHARE) != 0)
-        syscall(SYS_exit, HELPER_EXIT);
-    /* From here on the table is this process's own. */
-    syscall(SYS_fcntl, HELPER_LINK_FD, F_SETFD, 0);
-    syscall(SYS_fcntl, HELPER_ENGINE_FD, F_SETFD, 0);
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &no_signal, NULL, sizeof no_signal);
-    syscall(SYS_execveat, start->image, "", start->argv, environ, AT_EMPTY_PATH);
-    syscall(SYS_exit, HELPER_EXIT);
-    return 0;
-}
-
 pid_t
 program_start(int image, const char *const *argv, int gift)
 {
-    static char stack[16384] __attribute__((aligned(16)));
-    static int sharing = CLONE_VM | CLONE_VFORK | CLONE_FILES;
-    struct start start = {image, argv};
-    /* The child shares our memory and our table of descriptors until its exec, and we stand still
-     * meanwhile: neither memory nor descriptors cost anything. What it needs must lie in the low
-     * numbers, because only those are copied when it leaves the table (CLOSE_RANGE_UNSHARE). */
-    if (dup3(gift, HELPER_LINK_FD, O_CLOEXEC) < 0)
-        return -errno;
-    pid_t pid = clone(start_in_child, stack + sizeof stack, sharing | SIGCHLD, &start);
-    if (pid < 0 && sharing != 0 && errno != EAGAIN && errno != ENOMEM) {
-        say("processes are made by copying: %s", strerror(errno)); /* a filter; once and for all */
-        sharing = 0;
-        pid = clone(start_in_child, stack + sizeof stack, SIGCHLD, &start);
-    }
-    int error = errno;
-    /* The number stays taken, but by something that nobody waits on. */
-    dup3(STDIN_FILENO, HELPER_LINK_FD, O_CLOEXEC);
-    return pid < 0 ? -error : pid;
+    char path[32];
+    pid_t pid;
+    sigset_t none;
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_t actions;
+    sigemptyset(&none);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    posix_spawn_file_actions_init(&actions);
+    /* A number onto itself loses close-on-exec; all others keep it. */
+    int error = posix_spawn_file_actions_adddup2(&actions, gift, HELPER_LINK_FD);
+    if (error == 0)
+        error = posix_spawn_file_actions_adddup2(&actions, HELPER_ENGINE_FD, HELPER_ENGINE_FD);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", image);
+    if (error == 0)
+        error = posix_spawn(&pid, path, &actions, &attributes, (char *const *)(uintptr_t)argv,
+                            environ);
+    posix_spawn_file_actions_destroy(&actions);
+    return error == 0 ? pid : -error;
 }
 
 pid_t

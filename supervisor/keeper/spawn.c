@@ -95,35 +95,28 @@ life_tell(struct keeper *k, const struct worker *worker)
         message_add_worker(k, worker, VERB_EXITED, 0);
 }
 
-/* Whether the question names something that exists. 0, or an errno. */
-static int
-spawn_refusal(const struct keeper *k, const struct verb *verb)
-{
-    if (verb->spawn != SPAWN_WORKER && verb->spawn != SPAWN_COMMAND)
-        return EINVAL;
-    if (verb->worker.pool >= k->record.header->pools || verb->worker.generation == 0)
-        return ENOENT;
-    bool is_there = verb->spawn == SPAWN_WORKER || k->record.pools[verb->worker.pool].ready.count;
-    return is_there ? 0 : ENOENT;
-}
-
 void
 spawn_asked(struct keeper *k, const struct verb *verb)
 {
-    int error = spawn_refusal(k, verb);
+    const struct record *record = &k->record;
     struct worker *worker = worker_find(&k->workers, verb->worker, verb->spawn);
-    bool again = worker != NULL;
-    if (error == 0 && !again) {
-        worker = worker_add(&k->workers, verb->worker, (uint8_t)verb->spawn);
-        error = worker != NULL ? 0 : ENFILE;
+    int error = 0;
+    if (verb->spawn != SPAWN_WORKER && verb->spawn != SPAWN_COMMAND)
+        error = EINVAL;
+    else if (verb->worker.pool >= record->header->pools || verb->worker.generation == 0 ||
+             (verb->spawn == SPAWN_COMMAND && record->pools[verb->worker.pool].ready.count == 0))
+        error = ENOENT;
+    if (error == 0 && worker != NULL) { /* by an engine that does not know: the same answers again */
+        worker->request = verb->request;
+        life_tell(k, worker);
+        return;
     }
-    if (error != 0) {
-        message_answer(k, *verb, VERB_SPAWN_FAILED, STEP_TABLE, error);
+    if (error == 0)
+        worker = worker_add(&k->workers, verb->worker, (uint8_t)verb->spawn);
+    if (error != 0 || worker == NULL) {
+        message_answer(k, *verb, VERB_SPAWN_FAILED, STEP_TABLE, error != 0 ? error : ENFILE);
         return;
     }
     worker->request = verb->request;
-    if (again) /* by an engine that does not know: the same answers again, all of them */
-        life_tell(k, worker);
-    else
-        children_serve(k);
+    children_serve(k);
 }
