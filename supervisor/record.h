@@ -50,8 +50,8 @@ struct record_pool {
     uint32_t program; /* text: absolute path that argv[0] was resolved to */
     uint32_t directory;
     struct record_strings argv;
-    struct record_strings env;      /* complete but for what poold-exec adds (LISTEN_*, NOTIFY_SOCKET,
-                                       POOLD_*); "KEY=value" each */
+    struct record_strings env;      /* "KEY=value" each; complete but for what poold-exec adds
+                                       (LISTEN_*, NOTIFY_SOCKET, POOLD_*) */
     struct record_strings ready;    /* argv of the ready command; count 0: none. ready.at's first
                                        string is an absolute path */
     uint32_t uid, gid;

@@ -40,8 +40,9 @@
                         many TERM and INT have come in all; said again to each new engine   */ \
     X(STRAY)         /* pid, name: a process that is nobody's worker ended as our child     */
 
-/* Steps of a spawn that can fail, with what an operator reads. Those up to CLONE are the keeper's
- * (SPAWN_FAILED), the others are poold-exec's (EXEC_FAILED). */
+/* Steps of a spawn that can fail, with what an operator reads. SPAWN_FAILED has those up to CLONE,
+ * and DESCRIPTORS when they cannot be handed over (ENOTCONN: a socket of the pool is not bound).
+ * Nothing is left of such a spawn: asking again tries again. EXEC_FAILED has those after CLONE. */
 #define SPAWN_STEPS(X)                                               \
     X(NONE,          "")                                             \
     X(TABLE,         "find a place in the keeper's table")           \

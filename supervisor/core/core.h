@@ -46,7 +46,8 @@ struct event {
     struct worker_id worker; /* events of a pool use .pool only */
     enum cause cause;
     bool by_operator;                     /* POOL_START: clears failures and a disabled state */
-    const struct pool_settings *settings; /* POOL_ADD: copied */
+    const struct pool_settings *settings; /* POOL_ADD: copied; of a known pool: limits, delays and
+                                             sizes hold from now on */
     struct exit_status status;
     uint32_t step; /* enum spawn_step of verbs.h; the core only hands it on and compares to none */
     int32_t error; /* errno, positive */

@@ -64,7 +64,7 @@ failure_count(struct core *core, uint32_t worker, uint32_t event, struct exit_st
     failures_keep(failures, keep);
     failures->v[failures->len++] = (struct failure){
         .at = core->now,
-        .age_ms = core->now - w->spawned_at,
+        .age_ms = (uint32_t)MIN(core->now - w->spawned_at, UINT32_MAX),
         .event = (uint16_t)event,
         .status = status,
     };

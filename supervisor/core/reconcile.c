@@ -18,7 +18,7 @@ struct findings {
 
 static void pool_go_down(struct core *, uint32_t pool);
 static void pool_stay_disabled(struct core *, uint32_t pool);
-static void pool_go_up(struct core *, uint32_t pool);
+static msec pool_go_up(struct core *, uint32_t pool); /* returns the pool's deadline */
 static void pool_look(const struct core *, uint32_t pool, struct findings *);
 static void pool_drain_surplus(struct core *, uint32_t pool);
 static enum start_class pool_class(const struct core *, uint32_t pool, const struct findings *);
@@ -27,6 +27,7 @@ void
 pool_reconcile(struct core *core, uint32_t pool)
 {
     const struct pool *p = pool_at(core, pool);
+    msec due = MSEC_NEVER;
     if (!p->added || core->pool_more[pool].held)
         return;
     if (!pool_is_wanted(core, pool))
@@ -34,25 +35,30 @@ pool_reconcile(struct core *core, uint32_t pool)
     else if (p->state == POOL_DISABLED)
         pool_stay_disabled(core, pool);
     else
-        pool_go_up(core, pool);
-    pool_arm(core, pool);
+        due = pool_go_up(core, pool);
+    due_set_pool(core, pool, due);
+}
+
+/* A pool that waits for a place needs no deadline: the place that is given wakes it. */
+static msec
+pool_due(const struct core *core, uint32_t pool, const struct findings *findings)
+{
+    const struct pool *p = pool_at(core, pool);
+    if (pool_lacks_sockets(core, pool))
+        return p->binding ? MSEC_NEVER : p->next_start_at;
+    return p->queue == 0 ? findings->opens_at : MSEC_NEVER;
 }
 
 void
 pool_arm(struct core *core, uint32_t pool)
 {
-    const struct pool *p = pool_at(core, pool);
-    msec at = MSEC_NEVER;
-    if (pool_is_wanted(core, pool) && p->state != POOL_DISABLED) {
-        if (pool_lacks_sockets(core, pool)) {
-            at = p->binding ? MSEC_NEVER : p->next_start_at;
-        } else {
-            struct findings findings;
-            pool_look(core, pool, &findings);
-            at = p->queue == 0 ? findings.opens_at : MSEC_NEVER;
-        }
+    msec due = MSEC_NEVER;
+    if (pool_is_wanted(core, pool) && pool_at(core, pool)->state != POOL_DISABLED) {
+        struct findings findings;
+        pool_look(core, pool, &findings);
+        due = pool_due(core, pool, &findings);
     }
-    due_set_pool(core, pool, at);
+    due_set_pool(core, pool, due);
 }
 
 /* --- Down. */
@@ -97,19 +103,19 @@ pool_stay_disabled(struct core *core, uint32_t pool)
 
 /* --- Up. */
 
-static void
+static msec
 pool_go_up(struct core *core, uint32_t pool)
 {
     const struct pool *p = pool_at(core, pool);
     if (pool_lacks_sockets(core, pool))
         pool_ask_for_sockets(core, pool);
+    struct findings findings = {.opens_at = MSEC_NEVER};
     if (p->state == POOL_STOPPED && pool_lacks_sockets(core, pool))
-        return;
+        return pool_due(core, pool, &findings);
     if (p->state == POOL_STOPPED || p->state == POOL_STOPPING)
         pool_enter(core, pool, POOL_STARTING, REASON_NONE);
     pool_drain_surplus(core, pool);
 
-    struct findings findings;
     for (;;) {
         pool_look(core, pool, &findings);
         if (p->settings.overlap || findings.marked == NONE)
@@ -126,6 +132,7 @@ pool_go_up(struct core *core, uint32_t pool)
         start_wait(core, pool, pool_class(core, pool, &findings));
     else
         start_wait_no_more(core, pool);
+    return pool_due(core, pool, &findings);
 }
 
 void
@@ -236,22 +243,27 @@ pool_look(const struct core *core, uint32_t pool, struct findings *findings)
     }
 }
 
-/* Two that stay in one slot (taken in after a lost state), or a slot beyond a size that was made
- * smaller: the newest go. */
+/* A slot beyond a size that was made smaller is given up, with whatever was to follow in it. Of two
+ * that stay in one slot (taken in after a lost state) the newer one goes. */
 static void
 pool_drain_surplus(struct core *core, uint32_t pool)
 {
     uint32_t size = pool_at(core, pool)->settings.workers_max;
-    uint32_t slot = NONE;
-    for (uint32_t i = worker_first(core, pool); i != NONE; i = worker_next(core, i)) {
+    uint32_t taken = NONE;
+    for (uint32_t i = worker_first(core, pool), next; i != NONE; i = next) {
+        next = worker_next(core, i);
         const struct worker *w = worker_at(core, i);
-        if (!worker_stays(w) || recycle_is_trial(core, i))
-            continue;
-        if (w->id.slot >= size || w->id.slot == slot) {
+        bool beyond = w->id.slot >= size;
+        bool incumbent = worker_stays(w) && !recycle_is_trial(core, i);
+        if (beyond || (incumbent && w->id.slot == taken)) {
             recycle_cancel(core, i);
-            worker_leave(core, i, CAUSE_SURPLUS);
+            if (w->state == WORKER_GONE)
+                recycle_drop_gone(core, i);
+            else if (worker_stays(w))
+                worker_leave(core, i, CAUSE_SURPLUS);
+        } else if (incumbent) {
+            taken = w->id.slot;
         }
-        slot = w->id.slot;
     }
 }
 

@@ -5,8 +5,8 @@
  *
  * Reading goes through the *_at functions, which give const pointers. Changing goes through the
  * *_edit functions, which mark the record as touched: a change that is not marked is not saved, and
- * the simulator's twin, built from marked records only, finds it. Nobody but state.c, save.c and
- * check.c looks into struct core's `raw`. */
+ * the simulator's twin, built from marked records only, finds it. Nobody but state.c, init.c and
+ * save.c looks into struct core's `raw`. */
 #ifndef POOLD_CORE_STATE_H
 #define POOLD_CORE_STATE_H
 
@@ -53,10 +53,9 @@ struct pool {
 
 struct failure {
     msec at;
-    msec age_ms; /* of the worker */
+    uint32_t age_ms; /* of the worker; UINT32_MAX: 49 days and more */
     uint16_t event;
     struct exit_status status;
-    uint32_t unused;
 };
 
 struct failures {
@@ -97,15 +96,15 @@ struct worker {
 _Static_assert(sizeof(struct global) == 32, "no padding");
 _Static_assert(sizeof(struct pool_settings) == 64, "no padding");
 _Static_assert(sizeof(struct pool) == 64 + 48 + 12 + 6 + 14, "no padding");
-_Static_assert(sizeof(struct failure) == 24, "no padding");
-_Static_assert(sizeof(struct failures) == 8 + FAILURES_MAX * 24, "no padding");
+_Static_assert(sizeof(struct failure) == 16, "no padding");
+_Static_assert(sizeof(struct failures) == 8 + FAILURES_MAX * 16, "no padding");
 _Static_assert(sizeof(struct worker) == 24 + 56 + 16, "no padding");
 
 /* Derived, one for each pool. */
 struct pool_more {
     uint32_t first_link; /* handle + 1 of its first worker, by slot and generation; 0: none */
     uint32_t ready, starting, draining, gone; /* workers by state */
-    uint32_t restored_generation; /* the last one given before this life */
+    uint32_t restored_generation;             /* the last one given before this life */
     uint32_t held; /* bool: LIST is being told, from its first LISTED to POOL_RESUME: no decision */
 };
 

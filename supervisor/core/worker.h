@@ -69,6 +69,14 @@ void worker_exited(struct core *, uint32_t worker, struct exit_status);
 /* Its deadline has come. */
 void worker_on_time(struct core *, uint32_t worker);
 
+/* What deadlines lead to; worker.c finds out which it is. */
+void worker_start_timed_out(struct core *, uint32_t worker);
+void worker_signal(struct core *, uint32_t worker);
+void worker_stop_timed_out(struct core *, uint32_t worker);
+
+/* Sets timer_at, span from now. */
+void worker_set_timer(struct core *, uint32_t worker, msec span);
+
 /* A resumed engine: asks again for what the worker's state says was asked. */
 void worker_ask_again(struct core *, uint32_t worker);
 

@@ -7,7 +7,7 @@
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/words.h"
 
-#define CHANGES_AT_ONCE 16 /* requests under way: the supervisor lets one client wait 64 times */
+#define CHANGES_AT_ONCE  16 /* requests under way: the supervisor lets one client wait 64 times */
 #define TIMEOUT_GRACE_MS 10000
 
 struct change {
@@ -34,8 +34,7 @@ say_done(const struct ctl *ctl, const struct change *change, const json_t *resul
     char took[WORDS_MAX];
     words_took(json_number_value(json_object_get(result, "took")), took);
     if (recycled && ctl->wait)
-        printf("%s: %lld replaced in %s\n", pool, (long long)ctl_integer(result, "replaced"),
-               took);
+        printf("%s: %lld replaced in %s\n", pool, (long long)ctl_integer(result, "replaced"), took);
     else if (ctl->wait)
         printf("%s: %s in %s\n", pool, change->done, took);
     else

@@ -23,8 +23,8 @@ struct connection {
     size_t seen; /* bytes after at that hold no newline */
 };
 
-/* A full queue of connections is EAGAIN for this kind of socket, and nothing tells when it has room:
- * it is tried again for a while. */
+/* A full queue of connections is EAGAIN for this kind of socket, and nothing tells when it has
+ * room: it is tried again for a while. */
 static int
 connect_patiently(int fd, const struct sockaddr_un *address)
 {

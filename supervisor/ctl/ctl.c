@@ -50,7 +50,8 @@ void
 ctl_print_json(json_t *document)
 {
     json_was_printed = true;
-    if (document == NULL || json_dumpf(document, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15)) != 0)
+    if (document == NULL ||
+        json_dumpf(document, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15)) != 0)
         ctl_complain(NULL, NULL, "the answer cannot be printed: out of memory");
     putchar('\n');
     json_decref(document);
@@ -108,15 +109,16 @@ ctl_say_error(const char *subject, const json_t *error)
     else if (code == CTL_NO_POOL)
         snprintf(hint, sizeof hint, "\"poolctl status\" lists the pools");
     else if (strcmp(ctl_string(data, "state"), "disabled") == 0)
-        snprintf(hint, sizeof hint,
-                 "\"poolctl events --pool %s\" tells what happened; \"poolctl start %s\" enables it",
-                 pool, pool);
+        snprintf(
+            hint, sizeof hint,
+            "\"poolctl events --pool %s\" tells what happened; \"poolctl start %s\" enables it",
+            pool, pool);
     else if (json_object_get(data, "allowed") != NULL && pool[0] != '\0')
         snprintf(hint, sizeof hint, "\"poolctl start %s\" starts it", pool);
     else if (code == CTL_FAILED && pool[0] != '\0')
         snprintf(hint, sizeof hint, "\"poolctl events --pool %s\" tells what happened", pool);
-    ctl_complain(subject == NULL && pool[0] != '\0' ? pool : subject,
-                 hint[0] == '\0' ? NULL : hint, "%s", ctl_string(error, "message"));
+    ctl_complain(subject == NULL && pool[0] != '\0' ? pool : subject, hint[0] == '\0' ? NULL : hint,
+                 "%s", ctl_string(error, "message"));
     switch (code) {
     case CTL_NO_POOL:
     case CTL_UNREACHABLE:

@@ -58,7 +58,7 @@ void ctl_print_json_error(enum ctl_exit);
 const char *ctl_string(const json_t *object, const char *key);
 int64_t ctl_integer(const json_t *object, const char *key);
 
-#define CTL_VERB(function, name, arguments, least, most, options, help)                        \
+#define CTL_VERB(function, name, arguments, least, most, options, help)                            \
     enum ctl_exit verb_##function(struct ctl *);
 #include "supervisor/ctl/verbs.def"
 

@@ -37,8 +37,8 @@ print_event(const struct ctl *ctl, const json_t *event)
     const char *time = ctl_string(event, "time"), *pool = ctl_string(event, "pool");
     const char *worker = ctl_string(event, "worker"), *severity = ctl_string(event, "severity");
     enum colour colour = ctl->colour ? severity_colour(severity) : PLAIN;
-    printf("%.10s %.8s %s%-7s%s %s ", time, words_clock(time), colour_on(colour),
-           severity, colour_off(colour), ctl_string(event, "name"));
+    printf("%.10s %.8s %s%-7s%s %s ", time, words_clock(time), colour_on(colour), severity,
+           colour_off(colour), ctl_string(event, "name"));
     if (pool[0] != '\0')
         printf("%s%s%s: ", pool, worker[0] == '\0' ? "" : "/", worker);
     print_escaped(ctl_string(event, "text"));
@@ -139,7 +139,9 @@ verb_events(struct ctl *ctl)
     size_t i;
     json_t *event;
     json_array_foreach(json_object_get(result, "events"), i, event)
+    {
         take_event(ctl, event, &last);
+    }
     json_decref(result);
     fflush(stdout);
     return ctl->follow ? follow(ctl, end) : CTL_DONE;

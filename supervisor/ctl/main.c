@@ -20,22 +20,17 @@ static const struct verb {
     unsigned options;
     const char *help;
 } verbs[] = {
-#define CTL_VERB(function, name, arguments, least, most, options, help)                        \
+#define CTL_VERB(function, name, arguments, least, most, options, help)                            \
     {name, arguments, verb_##function, least, most, options, help},
 #include "supervisor/ctl/verbs.def"
 };
 
 static const struct option long_options[] = {
-    {"socket", required_argument, NULL, 's'},
-    {"runtime-dir", required_argument, NULL, 'r'},
-    {"json", no_argument, NULL, 'j'},
-    {"wait", no_argument, NULL, 'w'},
-    {"timeout", required_argument, NULL, 't'},
-    {"follow", no_argument, NULL, 'f'},
-    {"pool", required_argument, NULL, 'p'},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {NULL, 0, NULL, 0},
+    {"socket", required_argument, NULL, 's'},  {"runtime-dir", required_argument, NULL, 'r'},
+    {"json", no_argument, NULL, 'j'},          {"wait", no_argument, NULL, 'w'},
+    {"timeout", required_argument, NULL, 't'}, {"follow", no_argument, NULL, 'f'},
+    {"pool", required_argument, NULL, 'p'},    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0},
 };
 
 static const struct verb_option {

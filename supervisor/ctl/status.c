@@ -180,7 +180,9 @@ print_status(struct ctl *ctl, const json_t *status)
     size_t i;
     json_t *pool;
     json_array_foreach(pools, i, pool)
+    {
         pool_row(&table, pool);
+    }
     table_print(&table, stdout, ctl->colour);
     table_fini(&table);
     unsigned troubles = 0;
@@ -188,8 +190,7 @@ print_status(struct ctl *ctl, const json_t *status)
     {
         if (!explain(pool))
             continue;
-        if (troubles++ >= TROUBLES_EXPLAINED ||
-            !print_last_trouble(ctl, ctl_string(pool, "name")))
+        if (troubles++ >= TROUBLES_EXPLAINED || !print_last_trouble(ctl, ctl_string(pool, "name")))
             print_last_failure(pool);
         print_hint(pool);
     }
@@ -216,8 +217,8 @@ named_pools(struct ctl *ctl, enum ctl_exit *worst)
         if (pool != NULL)
             json_array_append_new(pools, pool);
         else
-            json_array_append_new(errors, json_pack("{s:s, s:i}", "pool", ctl->argv[i], "code",
-                                                    (int)exit_status));
+            json_array_append_new(
+                errors, json_pack("{s:s, s:i}", "pool", ctl->argv[i], "code", (int)exit_status));
         if (exit_status == CTL_UNREACHABLE)
             break;
     }
@@ -270,8 +271,7 @@ worker_row(struct table *table, const json_t *worker)
                words_span(json_number_value(json_object_get(worker, "age")), age));
     table_cell(table, PLAIN, "%s", words_since(ctl_string(worker, "ready_since"), since));
     table_cell(table, PLAIN, "%s", ctl_string(worker, "cause"));
-    table_cell(table, PLAIN, "%s",
-               status[0] != '\0' ? status : ctl_string(worker, "last_line"));
+    table_cell(table, PLAIN, "%s", status[0] != '\0' ? status : ctl_string(worker, "last_line"));
 }
 
 enum ctl_exit
@@ -281,8 +281,8 @@ verb_workers(struct ctl *ctl)
                                            "READY",  "CAUSE", "SAYS"};
     enum ctl_exit exit_status;
     json_t *params = ctl->argc == 0 ? NULL : json_pack("{s:s}", "pool", ctl->argv[0]);
-    json_t *result = ctl_call(ctl, "worker.list", params, ctl->argc == 0 ? NULL : ctl->argv[0],
-                              &exit_status);
+    json_t *result =
+        ctl_call(ctl, "worker.list", params, ctl->argc == 0 ? NULL : ctl->argv[0], &exit_status);
     if (result == NULL)
         return exit_status;
     if (ctl->json) {
@@ -294,7 +294,9 @@ verb_workers(struct ctl *ctl)
     json_t *worker;
     table_init(&table, headings, ARRAY_LEN(headings));
     json_array_foreach(json_object_get(result, "workers"), i, worker)
+    {
         worker_row(&table, worker);
+    }
     table_print(&table, stdout, ctl->colour);
     table_fini(&table);
     json_decref(result);

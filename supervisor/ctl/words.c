@@ -74,6 +74,7 @@ words_failure(const json_t *failure, char buf[WORDS_MAX])
                  ctl_string(exit, "name"));
     char age[WORDS_MAX];
     words_took(json_number_value(json_object_get(failure, "age")), age);
-    snprintf(buf, WORDS_MAX, "%.40s%s, %.20s after its start", ctl_string(failure, "name"), how, age);
+    snprintf(buf, WORDS_MAX, "%.40s%s, %.20s after its start", ctl_string(failure, "name"), how,
+             age);
     return buf;
 }

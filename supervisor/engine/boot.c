@@ -61,7 +61,7 @@ open_record(struct shell *shell, int fd, struct err *err)
     struct stat st;
     if (fstat(fd, &st) != 0 || st.st_size <= 0)
         return err_set(err, -EINVAL, "the compiled configuration cannot be read");
-    void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0); /* record.h: why */
     close(fd);
     if (map == MAP_FAILED)
         return err_errno(err, -errno, "the compiled configuration cannot be mapped");
@@ -125,6 +125,8 @@ make_actions(struct shell *shell, struct err *err)
     if (shell->actions.v == NULL || shell->later == NULL || shell->pools == NULL ||
         shell->bound == NULL || shell->commands == NULL || index_names(shell) != 0)
         return err_set(err, -ENOMEM, "no memory for the tables of %u pools", shell->limits.pools_max);
+    for (uint32_t i = 0; i < shell->limits.pools_max; i++)
+        shell->pools[i] = (struct shell_pool){.bind_failed = NONE, .told = NONE};
     return 0;
 }
 
@@ -188,12 +190,14 @@ static void
 tell_started(struct shell *shell)
 {
     struct event_fields fields = {0};
-    char text[256];
+    char text[512];
     if (shell->hello.u.hello.restarts == 0) {
-        snprintf(text, sizeof text, "poold %s started with %u pools from %s%s", POOLD_VERSION,
+        const char *warning = record_text(&shell->record, shell->record.header->warning_text);
+        snprintf(text, sizeof text, "poold %s started with %u pools from %s%s%s%.*s", POOLD_VERSION,
                  shell->record.header->pools,
                  record_text(&shell->record, shell->record.header->source),
-                 shell->hello.u.hello.launcher ? "" : " (without parked children: clone refused)");
+                 shell->hello.u.hello.launcher ? "" : " (without a launcher)",
+                 warning[0] != '\0' ? "; " : "", (int)strcspn(warning, "\n"), warning);
         tell_self(shell, EVENT_SUPERVISOR_STARTED, &fields, text);
         return;
     }
@@ -273,7 +277,8 @@ void
 shell_leave(struct shell *shell, int exit_status)
 {
     struct event_fields fields = {0};
-    tell_self(shell, EVENT_SUPERVISOR_STOPPED, &fields, "stopped: no worker is left");
+    if (exit_status == 0) /* else it never started, and has said why */
+        tell_self(shell, EVENT_SUPERVISOR_STOPPED, &fields, "stopped: no worker is left");
     shell->exit_status = exit_status;
     shell->left = true;
     struct verb verb = {.version = VERB_VERSION,
@@ -318,11 +323,11 @@ shell_create(struct shell *shell, const struct shell_options *options, struct er
         (r = take_state(shell, fds[0], err)) != 0 ||
         (r = events_create(&shell->events, state_ring(shell->state), err)) != 0 ||
         (r = io_create(&shell->io, shell_turn, shell, err)) != 0 ||
+        (r = keeper_link_create(&shell->link, shell->io, options->keeper_fd, shell_on_report,
+                                shell_on_keeper_gone, shell, err)) != 0 ||
         (r = add_sinks(shell, options, err)) != 0 ||
         (r = workers_create(&shell->workers, shell, shell->limits.workers_max, err)) != 0 ||
-        (r = control_create(&shell->control, shell, fds[2], err)) != 0 ||
-        (r = keeper_link_create(&shell->link, shell->io, options->keeper_fd, shell_on_report,
-                                shell_on_keeper_gone, shell, err)) != 0)
+        (r = control_create(&shell->control, shell, fds[2], err)) != 0)
         return r;
     shell->boot = BOOT_LISTING;
     shell->boot_next = NONE;

@@ -27,8 +27,8 @@ control_create(struct control **out, struct shell *shell, int fd, struct err *er
     socklen_t len = sizeof keeper;
     control->owner = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &keeper, &len) == 0 ? keeper.uid : 0;
     json_setup();
-    int r = io_watch_open(shell_io(shell), &control->watch, fd, IO_CONTROL, IO_READ,
-                          control_on_listener, control);
+    int r = io_watch_open(shell_io(shell), &control->watch, fd, IO_CONTROL, 0, control_on_listener,
+                          control);
     if (r < 0) {
         free(control);
         return err_errno(err, r, "the control socket cannot be watched");
@@ -36,6 +36,12 @@ control_create(struct control **out, struct shell *shell, int fd, struct err *er
     events_sink_add(shell_events(shell), control_events_sink, control);
     *out = control;
     return 0;
+}
+
+void
+control_open(struct control *control)
+{
+    io_watch_want(control->watch, IO_READ);
 }
 
 void
@@ -100,9 +106,10 @@ static void
 control_refuse(int fd, enum control_error error, const char *text)
 {
     char line[256];
-    int len = snprintf(line, sizeof line,
-                       "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":%d,\"message\":\"%s\"}}\n",
-                       (int)error, text);
+    int len =
+        snprintf(line, sizeof line,
+                 "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":%d,\"message\":\"%s\"}}\n",
+                 (int)error, text);
     assert(len > 0 && (size_t)len < sizeof line);
     ssize_t sent = send(fd, line, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)sent; /* a caller that does not read it sees the close */
@@ -136,8 +143,7 @@ control_admit(struct control *control, int fd)
         close(fd);
         return;
     }
-    enum control_role role =
-        peer.uid == 0 || peer.uid == control->owner ? ROLE_ADMIN : ROLE_NONE;
+    enum control_role role = peer.uid == 0 || peer.uid == control->owner ? ROLE_ADMIN : ROLE_NONE;
     if (role == ROLE_NONE) {
         control_denied(control, &peer);
         control_refuse(fd, ERROR_DENIED, "your user has no role here");

@@ -6,11 +6,15 @@
 
 struct control;
 
-/* Serves the listening socket fd (control takes it and closes it in destroy). */
+/* Takes the listening socket fd and closes it in destroy. Clients wait in its queue until
+ * control_open. */
 int control_create(struct control **out, struct shell *, int fd, struct err *err);
+/* Serves from now on: an engine that does not know its workers yet would tell half of the truth. */
+void control_open(struct control *);
 void control_destroy(struct control **);
 
-/* The shell tells what answers of waiting calls depend on. Cost: the calls waiting for that pool. */
+/* The shell tells what answers of waiting calls depend on. Cost: the calls that wait for that
+ * pool. */
 void control_pool_changed(struct control *, uint32_t pool);
 void control_roll_ended(struct control *, const struct action *);
 

@@ -1,5 +1,5 @@
-/* control_change.c - the control socket's methods that change something, and the calls that wait for
- * how it ends.
+/* control_change.c - the control socket's methods that change something, and the calls that wait
+ * for how it ends.
  *
  * A verb names the wanted end state and works from every state. Each is an event: who, what, and
  * what came of it at once. How it ends is told by the pool's own events, and to a caller that asked
@@ -142,8 +142,8 @@ call_fail(struct call *call, const struct pool_view *view, enum control_error er
     const char *reason = pool_reason_name(view->reason);
     pool_members(&data, call_pool_name(call), view);
     json_out_seconds(&data, "took", call_took(call));
-    reply_error(call->client, call->id, error, &data, "%s%s%s", what,
-                reason[0] == '\0' ? "" : ": ", reason);
+    reply_error(call->client, call->id, error, &data, "%s%s%s", what, reason[0] == '\0' ? "" : ": ",
+                reason);
     call_end(call);
 }
 
@@ -324,9 +324,9 @@ change_state(struct client *client, const struct request *request, enum call_kin
     if (!change_is_open(client, request, method))
         return;
     struct pool_view before = pool_view(client->control, request->pool);
-    bool changed = up ? !before.wanted_up || before.state == POOL_DISABLED ||
-                            before.state == POOL_STOPPED
-                      : before.wanted_up || before.state == POOL_DISABLED;
+    bool changed =
+        up ? !before.wanted_up || before.state == POOL_DISABLED || before.state == POOL_STOPPED
+           : before.wanted_up || before.state == POOL_DISABLED;
     struct call *call = NULL;
     if (request->wait && (call = call_begin(client, request, kind)) == NULL)
         return;
@@ -357,8 +357,7 @@ method_pool_stop(struct client *client, const struct request *request)
 
 /* A pool that is down has nothing to recycle. */
 static bool
-recycle_is_open(struct client *client, const struct request *request,
-                const struct pool_view *view)
+recycle_is_open(struct client *client, const struct request *request, const struct pool_view *view)
 {
     if (view->wanted_up && (view->state == POOL_STARTING || view->state == POOL_STARTED))
         return true;

@@ -2,8 +2,8 @@
  *
  * A subscriber first gets what the ring holds after the number that it named, as a large reply of
  * notifications, then each event as it comes. Live ones wait in the client's second buffer while
- * something else is half written; when that is full, they are counted and the count is sent in their
- * place. */
+ * something else is half written; when that is full, they are counted and the count is sent in
+ * their place. */
 #include "supervisor/engine/control_parts.h"
 
 #include <inttypes.h>
@@ -36,7 +36,7 @@ fields_describe(struct json_out *out, const char *fields)
     struct field_pair pair;
     json_out_open(out, "fields", '{');
     while (fields_next(&fields, &pair)) {
-        char key[64], value[sizeof ((struct event_fields *)0)->text];
+        char key[64], value[sizeof((struct event_fields *)0)->text];
         snprintf(key, sizeof key, "%.*s", (int)MIN(pair.key_len, sizeof key - 1), pair.key);
         snprintf(value, sizeof value, "%.*s", (int)MIN(pair.value_len, sizeof value - 1),
                  pair.value);
@@ -56,12 +56,6 @@ event_describe(struct json_out *out, const char *key, const struct event_seen *e
     struct tm local = {0};
     localtime_r(&seconds, &local);
     const struct event_row *row = event_row(event->id);
-    static const char *const severities[] = {
-        [EVENT_ERR] = "err",
-        [EVENT_WARNING] = "warning",
-        [EVENT_NOTICE] = "notice",
-        [EVENT_INFO] = "info",
-    };
     json_out_open(out, key, '{');
     if (event->seq == 0)
         json_out_null(out, "seq"); /* not kept */
@@ -70,8 +64,7 @@ event_describe(struct json_out *out, const char *key, const struct event_seen *e
     json_out_time(out, "time", event->wall_ms, (int32_t)local.tm_gmtoff);
     json_out_number(out, "id", event->id);
     json_out_string(out, "name", row == NULL ? NULL : row->name);
-    json_out_string(out, "severity",
-                    event->severity < ARRAY_LEN(severities) ? severities[event->severity] : NULL);
+    json_out_string(out, "severity", event_severity_name(event->severity));
     json_out_string(out, "pool", event->pool[0] == '\0' ? NULL : event->pool);
     char worker[24];
     snprintf(worker, sizeof worker, "%" PRIu32 ".%" PRIu32, event->worker.slot,
@@ -126,8 +119,7 @@ subscriber_take(struct client *client, const struct json_out *line, bool kept)
         return;
     size_t len = json_out_pending(line);
     /* Once something was lost the rest waits for the count to be sent: order stays true. */
-    if (client->events_lost > 0 ||
-        json_out_pending(&client->events) + len > CONTROL_EVENTS_MAX) {
+    if (client->events_lost > 0 || json_out_pending(&client->events) + len > CONTROL_EVENTS_MAX) {
         client->events_lost++;
     } else {
         json_out_raw(&client->events, json_out_start(line), len);

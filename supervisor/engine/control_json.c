@@ -75,18 +75,27 @@ json_out_text(struct json_out *out, const char *literal)
     json_out_raw(out, literal, strlen(literal));
 }
 
-/* The comma before a value that is not the first, and its key. */
+/* The comma before a value that is not the first, and its key. In one piece: half of a list of
+ * pools is keys. */
 static void
 json_out_key(struct json_out *out, const char *key)
 {
-    if (out->comma)
-        json_out_raw(out, ",", 1);
+    size_t len = key == NULL ? 0 : strlen(key);
+    bool comma = out->comma;
     out->comma = true;
-    if (key == NULL)
+    if (!json_out_room(out, len + 4))
         return;
-    json_out_raw(out, "\"", 1);
-    json_out_text(out, key);
-    json_out_raw(out, "\":", 2);
+    char *at = out->data + out->len;
+    if (comma)
+        *at++ = ',';
+    if (key != NULL) {
+        *at++ = '"';
+        memcpy(at, key, len);
+        at += len;
+        *at++ = '"';
+        *at++ = ':';
+    }
+    out->len = (size_t)(at - out->data);
 }
 
 void
@@ -115,8 +124,8 @@ json_out_quoted(struct json_out *out, const char *value)
     json_out_raw(out, "\"", 1);
     while (len > 0) {
         size_t plain = 0;
-        while (plain < len && value[plain] >= 0x20 && value[plain] < 0x7f &&
-               value[plain] != '"' && value[plain] != '\\')
+        while (plain < len && value[plain] >= 0x20 && value[plain] < 0x7f && value[plain] != '"' &&
+               value[plain] != '\\')
             plain++;
         json_out_raw(out, value, plain);
         value += plain;
@@ -214,8 +223,7 @@ json_date(int64_t days, int64_t *year, unsigned *month, unsigned *day)
     days += 719468; /* from 1970-01-01 back to 0000-03-01 */
     int64_t era = (days >= 0 ? days : days - 146096) / 146097;
     unsigned of_era = (unsigned)(days - era * 146097);
-    unsigned year_of_era =
-        (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    unsigned year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
     unsigned of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     unsigned from_march = (5 * of_year + 2) / 153;
     *day = of_year - (153 * from_march + 2) / 5 + 1;

@@ -1,7 +1,8 @@
 /* control_json.h - JSON written piece by piece into a buffer that is sent while it grows.
  *
- * A tree of a few thousand pools would be built, dumped and freed in one go; this writes one pool at
- * a time. Running out of memory is remembered (failed) and ends the connection, not the engine. */
+ * A tree of a few thousand pools would be built, dumped and freed in one go; this writes one pool
+ * at a time. Running out of memory is remembered (failed) and ends the connection, not the
+ * engine. */
 #ifndef POOLD_ENGINE_CONTROL_JSON_H
 #define POOLD_ENGINE_CONTROL_JSON_H
 
@@ -35,8 +36,8 @@ void json_out_raw(struct json_out *, const char *bytes, size_t len);
 void json_out_text(struct json_out *, const char *literal);
 
 /* Members of an object (key a literal of ours), or values of an array (key NULL). */
-void json_out_open(struct json_out *, const char *key, char bracket); /* '{' or '[' */
-void json_out_close(struct json_out *, char bracket);                 /* '}' or ']' */
+void json_out_open(struct json_out *, const char *key, char bracket);        /* '{' or '[' */
+void json_out_close(struct json_out *, char bracket);                        /* '}' or ']' */
 void json_out_string(struct json_out *, const char *key, const char *value); /* NULL: null */
 void json_out_number(struct json_out *, const char *key, int64_t value);
 void json_out_bool(struct json_out *, const char *key, bool value);

@@ -15,6 +15,7 @@
 #include "supervisor/engine/control.h"
 #include "supervisor/engine/control_json.h"
 
+/* clang-format off */
 #define CONTROL_API           1 /* the number that server.version gives */
 #define CONTROL_LINE_MAX      65536u
 #define CONTROL_CLIENTS_MAX   256u
@@ -33,6 +34,7 @@
 #define CONTROL_CALL_BUCKETS  64u
 #define CONTROL_ID_MAX        72u    /* a request's id as JSON, with the NUL */
 #define CONTROL_NAME_MAX      65u    /* a pool's name with the NUL */
+/* clang-format on */
 
 enum control_role { ROLE_NONE, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN };
 
@@ -62,7 +64,7 @@ struct request {
 enum stream_kind { STREAM_NONE, STREAM_POOLS, STREAM_WORKERS, STREAM_RECENT, STREAM_REPLAY };
 struct stream {
     enum stream_kind kind;
-    uint32_t pool;     /* the next one, or the filter of events (NONE: all) */
+    uint32_t pool; /* the next one, or the filter of events (NONE: all) */
     uint32_t pool_end;
     uint64_t seq, seq_end; /* the next event; the end of STREAM_RECENT */
 };
@@ -86,9 +88,9 @@ struct client {
 
     bool subscribed;
     uint32_t subscribed_pool; /* NONE: all */
-    bool eof;     /* it will send no more */
-    bool closing; /* after what is in out: closed */
-    bool broken;  /* closed at the next occasion, whatever is in out */
+    bool eof;                 /* it will send no more */
+    bool closing;             /* after what is in out: closed */
+    bool broken;              /* closed at the next occasion, whatever is in out */
 
     uint32_t calls;     /* waiting */
     msec request_until; /* a begun request must be complete; MSEC_NEVER: none begun */
@@ -105,12 +107,12 @@ struct control {
     uid_t owner; /* whose keeper listens: an admin beside root */
     struct client *clients;
     uint32_t client_count;
-    uint32_t stream_count;     /* clients with a large reply under way */
+    uint32_t stream_count; /* clients with a large reply under way */
     uint32_t subscriber_count;
     struct call *calls[CONTROL_CALL_BUCKETS]; /* by pool */
-    msec resume_at;     /* accepting goes on; MSEC_NEVER: it is not paused */
-    msec deadline;      /* the earliest of all; may be too early, never too late */
-    msec denied_until;  /* no further event about strangers before */
+    msec resume_at;                           /* accepting goes on; MSEC_NEVER: it is not paused */
+    msec deadline;     /* the earliest of all; may be too early, never too late */
+    msec denied_until; /* no further event about strangers before */
 };
 
 /* --- control.c */
@@ -141,7 +143,7 @@ void reply_error(struct client *, const char *id, enum control_error, struct jso
                  const char *format, ...) ATTR_PRINTF(5, 6);
 /* False, with the error answered: the engine is so young that it does not have the pool yet. */
 bool request_pool_is_there(struct client *, const struct request *);
-#define CONTROL_METHOD(name, text, role, must, may, help)                                      \
+#define CONTROL_METHOD(name, text, role, must, may, help)                                          \
     void method_##name(struct client *, const struct request *);
 #include "supervisor/engine/control.def"
 const char *role_name(enum control_role);
@@ -161,6 +163,6 @@ void calls_tick(struct control *, msec now);
 /* --- control_events.c */
 event_sink_fn control_events_sink;
 void events_stream_run(struct client *, uint32_t units); /* STREAM_RECENT, STREAM_REPLAY */
-void events_lost_line(struct client *); /* says in client->events what it lost */
+void events_lost_line(struct client *);                  /* says in client->events what it lost */
 
 #endif

@@ -34,7 +34,7 @@ static const struct method {
     uint32_t must, may;
     const char *help;
 } methods[] = {
-#define CONTROL_METHOD(function, name, role, must, may, help)                                  \
+#define CONTROL_METHOD(function, name, role, must, may, help)                                      \
     {name, method_##function, ROLE_##role, must, may, help},
 #include "supervisor/engine/control.def"
 };
@@ -84,8 +84,8 @@ reply_end(struct reply *reply)
 }
 
 void
-reply_error(struct client *client, const char *id, enum control_error error,
-            struct json_out *data, const char *format, ...)
+reply_error(struct client *client, const char *id, enum control_error error, struct json_out *data,
+            const char *format, ...)
 {
     char text[512];
     va_list ap;
@@ -249,8 +249,7 @@ param_take(struct request *request, uint32_t bit, enum param_kind kind, const js
     case KIND_COUNT:
         if (!json_is_integer(value) || json_integer_value(value) < 0)
             return false;
-        *(bit == AFTER ? &request->after : &request->count) =
-            (uint64_t)json_integer_value(value);
+        *(bit == AFTER ? &request->after : &request->count) = (uint64_t)json_integer_value(value);
         return true;
     }
     return false;

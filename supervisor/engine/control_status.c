@@ -78,10 +78,11 @@ worker_describe(struct json_out *out, const struct shell *shell, const struct da
                 uint32_t handle, bool with_pool)
 {
     struct worker_view view;
-    struct shell_worker world;
+    struct shell_worker world = {0};
     if (!core_worker(shell_core(shell), handle, &view))
         return;
-    shell_worker(shell, handle, &world);
+    if (view.state != WORKER_SPAWNING) /* till then the handle still tells of a worker before */
+        shell_worker(shell, handle, &world);
     json_out_open(out, NULL, '{');
     if (with_pool)
         json_out_string(out, "pool", shell_pool_name(shell, view.id.pool));

@@ -68,15 +68,30 @@ on_spawned(struct shell *shell, const struct verb *verb, const int *fds, uint32_
 }
 
 static void
+boot_pools(struct shell *shell)
+{
+    shell->boot = BOOT_POOLS;
+    shell->boot_next = 0;
+}
+
+/* It may end before the list does: the keeper tells what happens while it still lists. */
+static void
+leftover_ended(struct shell *shell)
+{
+    if (shell->leftovers == 0)
+        return;
+    shell->leftovers--;
+    if (shell->boot == BOOT_CLEARING && shell->leftovers == 0)
+        boot_pools(shell);
+}
+
+static void
 on_exited(struct shell *shell, const struct verb *verb)
 {
     uint32_t handle = core_handle(shell->core, verb->worker);
     if (handle == NONE) {
         shell_release(shell, verb->worker, SPAWN_WORKER);
-        if (shell->boot == BOOT_CLEARING && shell->leftovers > 0 && --shell->leftovers == 0) {
-            shell->boot = BOOT_POOLS;
-            shell->boot_next = 0;
-        }
+        leftover_ended(shell);
         return;
     }
     if (workers_attached(shell->workers, handle, verb->worker)) {
@@ -153,7 +168,7 @@ on_listed_worker(struct shell *shell, const struct verb *verb, const int *fds, u
         shell_kill(shell, verb->worker, SPAWN_WORKER);
         return;
     }
-    shell->adopted++;
+    shell->adopted += verb->phase != PHASE_EXITED;
     feed(shell, EV_LISTED, verb);
     feed(shell, EV_SPAWNED, verb);
     if (verb->phase == PHASE_EXEC_FAILED || (verb->phase == PHASE_EXITED && verb->step != 0))
@@ -167,12 +182,12 @@ on_listed_worker(struct shell *shell, const struct verb *verb, const int *fds, u
 static void
 on_list_end(struct shell *shell)
 {
+    control_open(shell->control);
     if (shell->leftovers > 0) {
         shell->boot = BOOT_CLEARING;
         return;
     }
-    shell->boot = BOOT_POOLS;
-    shell->boot_next = 0;
+    boot_pools(shell);
 }
 
 /* --- the rest */
@@ -204,11 +219,11 @@ on_outside(struct shell *shell, int signo, uint32_t stops)
 static void
 on_stray(struct shell *shell, const struct verb *verb)
 {
-    char name[4 * sizeof verb->u.name];
-    text_escape(name, sizeof name, verb->u.name, sizeof verb->u.name);
+    char name[4 * sizeof verb->u.name + 1];
+    text_escape(name, sizeof name, verb->u.name, strnlen(verb->u.name, sizeof verb->u.name));
     struct event_fields fields = {0};
     fields_number(&fields, "pid", verb->pid);
-    fields_string(&fields, "name", verb->u.name);
+    fields_string(&fields, "name", name);
     events_emit(shell->events, EVENT_STRAYS_FOUND, NULL, (struct worker_id){0}, &fields,
                 "process %d (%s), left behind by a worker, has ended", verb->pid, name);
 }

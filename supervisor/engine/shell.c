@@ -8,7 +8,10 @@
 
 /* Rounds of reading before a deadline is believed while input keeps coming: a flood cannot put off
  * time for ever. */
-#define CONFIRM_ROUNDS_MAX 64u
+#define CONFIRM_ROUNDS_MAX 1024u
+/* ... and of each round, which is a turn: well below a millisecond. */
+#define CONFIRM_MESSAGES 8u
+#define CONFIRM_WORKERS  16u
 #define STALL_MS           200u /* a turn that comes so late: this process stood still */
 #define STALL_GRACE_MS     100u /* then the keeper may have, too: it gets time to tell what happened */
 
@@ -54,6 +57,12 @@ void
 shell_worker(const struct shell *shell, uint32_t handle, struct shell_worker *out)
 {
     workers_describe(shell->workers, handle, out);
+}
+
+uint32_t
+shell_last_told(const struct shell *shell, uint32_t pool)
+{
+    return shell->pools[pool].told;
 }
 
 const char *
@@ -223,6 +232,8 @@ apply(struct shell *shell, const struct action *action)
         return;
     case ACT_EVENT:
         tell(shell, action);
+        if (action->handle != NONE)
+            shell->pools[action->worker.pool].told = action->handle;
         return;
     case ACT_POOL_CHANGED:
         control_pool_changed(shell->control, action->worker.pool);
@@ -296,8 +307,8 @@ deadline_is_confirmed(struct shell *shell)
 {
     if (shell_now(shell) < shell->believe_at)
         return false;
-    bool more = keeper_link_read(shell->link, 256);
-    more |= workers_read(shell->workers, 64);
+    bool more = keeper_link_read(shell->link, CONFIRM_MESSAGES);
+    more |= workers_read(shell->workers, CONFIRM_WORKERS);
     if (more && ++shell->confirm_rounds < CONFIRM_ROUNDS_MAX)
         return false;
     shell->confirm_rounds = 0;
@@ -318,10 +329,21 @@ arm(struct shell *shell)
     shell->awaited_at = MAX(at, shell_now(shell));
 }
 
+/* True after LEAVE was asked: nothing is begun any more, the loop ends when the link has taken it. */
+static bool
+is_over(struct shell *shell)
+{
+    if (shell->left && keeper_link_flushed(shell->link))
+        io_stop(shell->io);
+    return shell->left;
+}
+
 void
 shell_turn(void *ctx)
 {
     struct shell *shell = ctx;
+    if (is_over(shell))
+        return;
     if (shell->awaited_at != 0 && shell_now(shell) > shell->awaited_at &&
         shell_now(shell) - shell->awaited_at > STALL_MS)
         shell->believe_at = shell_now(shell) + STALL_GRACE_MS;
@@ -334,9 +356,6 @@ shell_turn(void *ctx)
     control_tick(shell->control, shell_now(shell));
     for (uint32_t i = 0; i < shell->sinks_len; i++)
         sink_tick(shell->sinks[i], shell_now(shell));
-    if (shell->left && keeper_link_flushed(shell->link)) {
-        io_stop(shell->io);
-        return;
-    }
-    arm(shell);
+    if (!is_over(shell))
+        arm(shell);
 }

@@ -56,6 +56,9 @@ struct shell_worker {
 };
 void shell_worker(const struct shell *, uint32_t handle, struct shell_worker *out);
 
+/* Handle of the pool's worker of which an event told last; NONE. Perhaps it has been released. */
+uint32_t shell_last_told(const struct shell *, uint32_t pool);
+
 /* Feeds one event to the core and applies what it wants, now. event.now is filled in. */
 void shell_feed(struct shell *, struct event *);
 

@@ -16,6 +16,7 @@ struct shell_pool {
     uint32_t binds_open;  /* BIND questions without an answer yet */
     uint32_t bind_failed; /* socket record, NONE */
     int32_t bind_error;
+    uint32_t told; /* handle of the worker of which an event told last, NONE */
 };
 
 /* Birth in steps, each bounded in a loop turn: LIST is asked; workers that no saved state explains

@@ -21,7 +21,7 @@ struct state_key {
 
 /* Maps fd (taken), sizing it for the core's records. out_restorable: it holds the records of an engine
  * before for the same key and versions. On a fresh memfd the key is written. The key's seed is not
- * compared: out_seed is the one that the saved core was made with. */
+ * compared: a restored core goes on with its own. */
 int state_open(struct state **out, int fd, const struct state_key *, const struct core *,
                bool *out_restorable, struct err *err);
 void state_close(struct state **);

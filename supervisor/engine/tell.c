@@ -279,12 +279,17 @@ tell_pool_disabled(struct story *story)
 {
     const struct action *action = story->action;
     char window[SPAN_TEXT], failures[256];
+    /* The failure that disables a pool is told right before; its worker may be released by now. */
+    struct shell_worker failed = {.last_line = ""};
+    uint32_t handle = shell_last_told(story->shell, action->worker.pool);
+    if (handle != NONE)
+        shell_worker(story->shell, handle, &failed);
     failures_text(story->shell, action->worker.pool, failures, sizeof failures);
     fields_number(&story->fields, "failures", action->count);
     fields_number(&story->fields, "max_failures", action->limit);
     fields_seconds(&story->fields, "interval", action->limit_ms);
-    if (story->last[0] != '\0')
-        fields_string(&story->fields, "last_line", story->last);
+    if (failed.last_line[0] != '\0')
+        fields_string(&story->fields, "last_line", failed.last_line);
     emit(story, EVENT_POOL_DISABLED,
          "disabled after %u failures within %s (failure.max_failures %u): %s; nothing is started "
          "any more until `poolctl start %s`",
@@ -355,7 +360,7 @@ tell_simple(struct story *story)
     case EVENT_WORKER_UNKILLABLE:
         fields_number(fields, "pid", story->worker.pid);
         emit(story, EVENT_WORKER_UNKILLABLE, "is still there %s after SIGKILL",
-             tell_span(span, sizeof span, action->limit_ms));
+             tell_span(span, sizeof span, action->drain_ms));
         return;
     case EVENT_POOL_STARTED:
         emit(story, EVENT_POOL_STARTED, "started");

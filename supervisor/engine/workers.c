@@ -110,7 +110,8 @@ workers_create(struct workers **out, struct shell *shell, uint32_t handles_max, 
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     void *paused = mmap(NULL, handles_max * sizeof *workers->paused, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    assert(map != MAP_FAILED && paused != MAP_FAILED && workers->epoll_fd >= 0);
+    if (map == MAP_FAILED || paused == MAP_FAILED || workers->epoll_fd < 0)
+        return err_errno(err, -errno, "make the table of workers");
     workers->entries = map;
     workers->paused = paused;
     int r = io_watch_open(shell_io(shell), &workers->watch, workers->epoll_fd, IO_WORKERS, IO_READ,
@@ -127,9 +128,10 @@ workers_destroy(struct workers **at)
     struct workers *workers = *at;
     if (workers == NULL)
         return;
-    for (uint32_t i = 0; i < workers->handles_max; i++)
-        if (workers->entries[i].id.generation != 0)
-            workers_detach(workers, i);
+    for (uint32_t i = 0; i < workers->handles_max; i++) {
+        workers_detach(workers, i);
+        free(workers->entries[i].last);
+    }
     io_watch_close(&workers->watch);
     close(workers->epoll_fd);
     munmap(workers->entries, workers->handles_max * sizeof *workers->entries);
@@ -158,6 +160,7 @@ workers_attach(struct workers *workers, uint32_t handle, struct worker_id id, in
         return;
     }
     assert(entry->id.generation == 0);
+    free(entry->last);
     *entry = (struct entry){
         .id = id, .pid = pid, .uid = uid, .notify_fd = notify_fd, .output_fd = output_fd};
     /* ENOSPC (max_user_watches) or ENOMEM: the worker serves on, we are deaf to it: it will miss
@@ -199,10 +202,11 @@ workers_detach(struct workers *workers, uint32_t handle)
     free(entry->address);
     free(entry->line);
     free(entry->status);
-    free(entry->last);
-    /* A paused handle stays in the list; its entry says that it is not paused any more. The pid is
-     * kept until the handle is somebody else's: the line that closes a recycle names it. */
-    *entry = (struct entry){.pid = entry->pid, .notify_fd = -1, .output_fd = -1};
+    /* A paused handle stays in the list; its entry says that it is not paused any more. Until the
+     * handle is somebody else's, the pid is kept for the line that closes a recycle, and the last
+     * line for the event that disables the pool. */
+    *entry =
+        (struct entry){.pid = entry->pid, .last = entry->last, .notify_fd = -1, .output_fd = -1};
 }
 
 /* --- counting by the second */
@@ -282,6 +286,8 @@ entry_keep_address(struct entry *entry, const struct sockaddr_un *address, sockl
 {
     if (len <= sizeof(sa_family_t))
         return; /* it sent without a name: there is nowhere to answer */
+    /* The kernel counts a NUL behind a path that fills sun_path. */
+    len = MIN(len, sizeof *address);
     if (entry->address != NULL && entry->address_len == len &&
         memcmp(entry->address, address, len) == 0)
         return;

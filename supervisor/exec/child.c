@@ -176,8 +176,7 @@ static void
 identity_apply(const struct record *record, const struct record_pool *pool)
 {
     struct failure failure = {STEP_NONE, 0};
-    const uint32_t *groups =
-        (const uint32_t *)(const void *)(record->text + pool->groups);
+    const uint32_t *groups = (const uint32_t *)(const void *)(record->text + pool->groups);
     if (pool->drop_privileges &&
         !identity_take(pool->uid, pool->gid, groups, pool->group_count, &failure))
         fail(failure);

@@ -21,13 +21,13 @@ struct failure {
 /* Serves the keeper's requests for children until the keeper closes the link. */
 _Noreturn void launcher_run(void);
 
-/* What is the same for every child and passes from parent to child: standard descriptors, OOM score,
- * root's locks. Done once, by the launcher or by a child that has none. */
+/* What is the same for every child and passes from parent to child: standard descriptors, OOM
+ * score, root's locks. Done once, by the launcher. */
 struct failure heritage_make(void);
 
 /* A child's whole life: prepare what no specification changes, wait for the specification, become
- * what it says. link is its end of the pair, heritage what heritage_make returned; a failure is kept
- * until there is a worker to report it for. */
+ * what it says. link is its end of the pair, heritage what heritage_make returned; a failure is
+ * kept until there is a worker to report it for. */
 _Noreturn void child_run(int link, struct failure heritage);
 
 /* 0, 1 and 2 become /dev/null. Returns 0 or a negative errno. */

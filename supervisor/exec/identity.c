@@ -1,4 +1,5 @@
-/* identity.c - gives up root for good: the order is that of the kernel's rules, each step checked. */
+/* identity.c - gives up root for good: the order is that of the kernel's rules, each step
+ * checked. */
 #include "supervisor/exec/helper.h"
 
 #include <errno.h>
@@ -12,8 +13,8 @@
 
 /* NOROOT: uid 0 gives no capability at exec. NO_CAP_AMBIENT_RAISE: nor can anybody bring one along.
  * Both locked. Never NO_SETUID_FIXUP: with it every capability would survive setresuid. */
-#define SECUREBITS                                                                         \
-    (SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |                  \
+#define SECUREBITS                                                                                 \
+    (SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |                          \
      SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
 
 static bool identity_is(uint32_t uid, uint32_t gid, const uint32_t *groups, uint32_t group_count);

@@ -5,7 +5,7 @@
 
 /* Pointers, not bytes: the kernel's own limit is on bytes, and comes from exec as E2BIG. */
 #define STRINGS_MAX 4096
-#define OURS_MAX    7     /* LISTEN_FDS, _PID, _FDNAMES, NOTIFY_SOCKET, POOLD_POOL, _WORKER, _PROTOCOL */
+#define OURS_MAX    7     /* LISTEN_FDS, _PID, _FDNAMES, NOTIFY_SOCKET, POOLD_POOL, ... */
 #define TEXT_MAX    32768 /* of those: 64 names of 255 bytes, a path, a pool's name, some numbers */
 
 static char text[TEXT_MAX];

@@ -44,7 +44,7 @@ syscall6(long number, long a, long b, long c, long d, long e, long f)
 #endif
 
 /* Pointers and integers alike: every argument is one register. */
-#define SYS6(n, a, b, c, d, e, f) \
+#define SYS6(n, a, b, c, d, e, f)                                                                  \
     syscall6((n), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 #define SYS0(n)                SYS6(n, 0, 0, 0, 0, 0, 0)
 #define SYS1(n, a)             SYS6(n, a, 0, 0, 0, 0, 0)

@@ -97,9 +97,11 @@ worker_signal(struct keeper *k, const struct verb *verb)
         return;
     if (worker->in == IN_WAITING)
         worker->withdrawn = true;
-    /* The pid is our child's, and not released: it can be nobody else's. */
-    if (worker->in >= IN_SPAWNED)
-        kill(verb->argument == TARGET_GROUP ? -worker->child.pid : worker->child.pid, verb->signo);
+    if (worker->in < IN_SPAWNED)
+        return;
+    /* The pid is our child's, and not released: it can be nobody else's, but may lead no group yet. */
+    if (verb->argument != TARGET_GROUP || kill(-worker->child.pid, verb->signo) != 0)
+        kill(worker->child.pid, verb->signo);
 }
 
 void

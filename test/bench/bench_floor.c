@@ -132,6 +132,9 @@ child_died(uint32_t index)
     int status = 0;
     if (waitpid(children[index].pid, &status, 0) != children[index].pid)
         fail("waitpid");
+    /* Removed by hand: a child that is still in exec holds a copy of the descriptor, and until that
+     * is closed the death would be told again, of the successor. */
+    epoll_ctl(epoll_fd, EPOLL_CTL_DEL, children[index].pidfd, NULL);
     close(children[index].pidfd);
     if (events_fd >= 0) {
         struct death death = {(uint64_t)children[index].pid, (uint64_t)(uint32_t)status};

@@ -4,9 +4,9 @@
  *
  * Each millisecond one round trip of server.version over the control socket, and one to a bare
  * echo process of its own: what the second suffers is the machine's doing, what the first suffers
- * beyond that is the loop's. It waits for the socket to appear, and prints the round trips in
- * microseconds, one `control N` or `echo N` a line; ends after MILLISECONDS or when its standard
- * input ends. */
+ * beyond that is the loop's. It waits for the socket to appear and for a first answer, which is not
+ * counted: a start is no hold. Prints the round trips in microseconds, one `control N` or `echo N` a
+ * line; ends after MILLISECONDS or when its standard input ends. */
 #include <errno.h>
 #include <poll.h>
 #include <stdint.h>
@@ -47,6 +47,8 @@ main(int argc, char **argv)
         return 2;
     }
     int echo = echo_start(), control = control_connect(argv[1]);
+    round_trip(control);
+    round_trip(echo);
     uint64_t end_us = now_us() + limit_ms * 1000u;
     uint32_t count = 0;
     while (count < SAMPLES_MAX && now_us() < end_us && !input_ended()) {

@@ -34,6 +34,7 @@ class Crowd:
         return [pid for _, pid in self.record.all()]
 
     def stop(self):
+        """A second time it does nothing."""
         self.supervisor.stop(self.pids())
         self.record.close()
 
@@ -70,7 +71,7 @@ def starts(tools, keep):
             rate.values[name] = {"value": crowd.count / crowd.last_s}
         finally:
             crowd.stop()
-    rate.notes = ["peers with fewer services, as beside the name: the rate is what compares, if it holds"]
+    rate.notes = ["peers with fewer services, as beside the name: only the rates compare"]
     return [up, rate, status]
 
 

@@ -77,6 +77,7 @@ class LeanFloor(Floor):
 
 class Poold(Supervisor):
     name = "poold"
+    failure = {"rapid_fail": False}
 
     @property
     def control(self):
@@ -84,7 +85,7 @@ class Poold(Supervisor):
 
     def prepare(self, count, record):
         pool = {"command": [str(self.tools.worker)], "environment": {"BENCH_RECORD": str(record)},
-                "failure": {"rapid_fail": False}}
+                "failure": self.failure}
         if os.geteuid() == 0:
             pool["identity"] = {"user": "nobody"}
         pools = {f"pool{i}": pool for i in range(count)}
@@ -134,6 +135,11 @@ class Poold(Supervisor):
         """One request, its reply unread."""
         client.sendall(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method,
                                    "params": parameters}).encode() + b"\n")
+
+
+class OneLifePoold(Poold):
+    """Its pools are disabled at their first failure: a death is told, and nothing follows."""
+    failure = {"rapid_fail": True, "max_failures": 1}
 
 
 class ServiceFolders(Supervisor):

@@ -60,6 +60,8 @@ def print_table(rows, machine):
           f"{'virtual, ' if machine['virtual'] else ''}{machine['nofile'][1]} descriptors, "
           f"poold {machine['commit'] or machine['poold']}; "
           f"load before: {machine['load_before']:.2f}")
+    if machine["load_before"] > machine["cpus"] / 2:
+        print("THE MACHINE WAS BUSY before it began: verdicts on times are worth little; run it again.")
     print("Medians, in brackets the least and most of the rounds' medians, unless a row says "
           "otherwise.\n")
     print(f"{'property':<46} {'floor':>19} {'poold':>22} {'ratio':>6}  target")

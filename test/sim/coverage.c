@@ -35,7 +35,7 @@ coverage_note(const struct core *core, const struct event *event)
 
 /* What the world's own rules exclude (world.h): for one worker SPAWNED or SPAWN_FAILED comes before
  * all else; a second SPAWN_FAILED or the failed exec of one that was ready would be of another
- * worker; and a socket that was bound once is not asked for again. */
+ * worker; a ready command is answered once; and a socket that was bound once is not asked for again. */
 static bool
 worker_cell_can_be(enum worker_state state, enum event_kind kind)
 {
@@ -50,7 +50,7 @@ worker_cell_can_be(enum worker_state state, enum event_kind kind)
     if (state == WORKER_STARTING)
         return kind != EV_DRAIN_UNSENT;
     if (state == WORKER_READY)
-        return kind != EV_EXEC_FAILED && kind != EV_DRAIN_UNSENT;
+        return kind != EV_EXEC_FAILED && kind != EV_DRAIN_UNSENT && kind != EV_COMMAND_DONE;
     return true;
 }
 

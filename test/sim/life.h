@@ -9,7 +9,7 @@ struct life_options {
     uint64_t without; /* bits of enum fault */
     uint32_t events;  /* of the chaos phase; 0: drawn */
     bool trace;
-    bool quiet;       /* print no complaint: the shrinker only wants to know */
+    bool quiet; /* print no complaint: the shrinker only wants to know */
 };
 
 struct life_result {

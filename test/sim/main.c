@@ -163,11 +163,16 @@ static void
 parse(struct run *run, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"seeds", required_argument, NULL, 'n'},   {"from", required_argument, NULL, 'f'},
-        {"seed", required_argument, NULL, 's'},    {"kept", required_argument, NULL, 'k'},
-        {"events", required_argument, NULL, 'e'},  {"without", required_argument, NULL, 'w'},
-        {"trace", no_argument, NULL, 't'},         {"coverage", no_argument, NULL, 'c'},
-        {"shrink", no_argument, NULL, 'r'},        {"help", no_argument, NULL, 'h'},
+        {"seeds", required_argument, NULL, 'n'},
+        {"from", required_argument, NULL, 'f'},
+        {"seed", required_argument, NULL, 's'},
+        {"kept", required_argument, NULL, 'k'},
+        {"events", required_argument, NULL, 'e'},
+        {"without", required_argument, NULL, 'w'},
+        {"trace", no_argument, NULL, 't'},
+        {"coverage", no_argument, NULL, 'c'},
+        {"shrink", no_argument, NULL, 'r'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     run->seeds = 200;
@@ -215,7 +220,8 @@ main(int argc, char **argv)
         good = run_seed(&run, run.from + i);
     double seconds = (double)(clock() - began) / CLOCKS_PER_SEC;
 
-    printf("%" PRIu64 " lives, %" PRIu64 " events, %.1f simulated days, %.2f s, %.0f events/s: %s\n",
+    printf("%" PRIu64 " lives, %" PRIu64
+           " events, %.1f simulated days, %.2f s, %.0f events/s: %s\n",
            run.lived, run.steps, (double)run.simulated_ms / 86400000.0, seconds,
            seconds > 0 ? (double)run.steps / seconds : 0.0, good ? "no rule broken" : "FAILED");
     if (run.coverage && coverage_print() > 0) {

@@ -39,26 +39,37 @@ same_settings(struct sim *sim)
         return;
     uint32_t pool = some_pool(sim);
     uint64_t digest = core_digest(sim->core);
-    bool due = core_deadline(sim->core) <= sim->now; /* whatever comes first may begin what is due */
+    bool due =
+        core_deadline(sim->core) <= sim->now; /* whatever comes first may begin what is due */
     sim_feed(sim, (struct event){.kind = EV_POOL_ADD,
                                  .worker.pool = pool,
                                  .settings = &sim->swarm.settings[pool]});
     /* A pool that waits for a start may have come to another class of the queue by now. */
     uint32_t held, waiting;
     core_starts(sim->core, &held, &waiting);
-    if (waiting == 0 && !due &&
-        (sim->actions.len > 0 || core_digest(sim->core) != digest))
+    if (waiting == 0 && !due && (sim->actions.len > 0 || core_digest(sim->core) != digest))
         sim_fail(sim, "settings that change nothing changed something");
+}
+
+static void
+new_settings(struct sim *sim)
+{
+    uint32_t pool = some_pool(sim);
+    if (sim->engine_died)
+        return;
+    settings_redraw(&sim->prng, &sim->swarm.settings[pool], sim->swarm.size_max[pool]);
+    sim_feed(sim, (struct event){.kind = EV_POOL_ADD,
+                                 .worker.pool = pool,
+                                 .settings = &sim->swarm.settings[pool]});
 }
 
 /* A message for a worker that is no longer, or never was. */
 static void
 stale(struct sim *sim)
 {
-    static const enum event_kind kinds[] = {EV_SPAWNED,      EV_SPAWN_FAILED, EV_EXECUTED,
-                                            EV_EXEC_FAILED,  EV_READY,        EV_STOPPING,
-                                            EV_DRAIN_UNSENT, EV_UNTRUSTED,    EV_COMMAND_DONE,
-                                            EV_EXITED};
+    static const enum event_kind kinds[] = {
+        EV_SPAWNED,  EV_SPAWN_FAILED, EV_EXECUTED,  EV_EXEC_FAILED,  EV_READY,
+        EV_STOPPING, EV_DRAIN_UNSENT, EV_UNTRUSTED, EV_COMMAND_DONE, EV_EXITED};
     uint32_t pool = some_pool(sim);
     struct worker_id id = {.pool = pool};
     id.slot = (uint32_t)sim_between(sim, 0, sim->swarm.settings[pool].workers_max);
@@ -82,6 +93,8 @@ world_operator(struct sim *sim)
         recycle(sim);
     if (sim_strikes(sim, FAULT_SAME_SETTINGS))
         same_settings(sim);
+    if (sim_strikes(sim, FAULT_NEW_SETTINGS) && sim_between(sim, 0, 9) == 0)
+        new_settings(sim);
     if (sim_strikes(sim, FAULT_STALE))
         stale(sim);
     if (sim_strikes(sim, FAULT_EXTRA_TICKS))

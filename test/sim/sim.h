@@ -14,17 +14,17 @@ struct sim {
     struct swarm swarm;
     struct prng prng;
     msec now;
-    msec stall_until;   /* the engine stands still until then */
+    msec stall_until;    /* the engine stands still until then */
     bool state_was_lost; /* its pools have not been started again yet: the shell begins anew if it
                             dies now, so it does not die */
-    bool calm;          /* no fault strikes any more */
-    bool shut;          /* SHUTDOWN was sent */
-    bool engine_died;   /* what it does next is restore */
-    bool resuming;      /* LIST is being told: who was listed is not saved, so no twin is made */
-    bool left;          /* the last action of the last step that had any was LEAVE */
+    bool calm;           /* no fault strikes any more */
+    bool shut;           /* SHUTDOWN was sent */
+    bool engine_died;    /* what it does next is restore */
+    bool resuming;       /* LIST is being told: who was listed is not saved, so no twin is made */
+    bool left;           /* the last action of the last step that had any was LEAVE */
     uint64_t steps;
     uint64_t actions_seen;
-    uint64_t digest;    /* chained over actions of every step, and states now and then */
+    uint64_t digest;         /* chained over actions of every step, and states now and then */
     uint32_t ticks_in_place; /* TICKs since time went on: many of them are a busy loop */
     struct core *core;
     struct action_list actions;

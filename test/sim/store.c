@@ -35,8 +35,8 @@ store_save(struct sim *sim)
         if (store->bytes[record] == NULL)
             store->bytes[record] = malloc(core_record_size_max());
         assert(store->bytes[record] != NULL);
-        store->size[record] = core_record_write(sim->core, record, store->bytes[record],
-                                                core_record_size_max());
+        store->size[record] =
+            core_record_write(sim->core, record, store->bytes[record], core_record_size_max());
     }
     core_touched_clear(sim->core);
 }

@@ -46,6 +46,20 @@ settings_draw(struct prng *prng, struct pool_settings *settings)
     };
 }
 
+void
+settings_redraw(struct prng *prng, struct pool_settings *settings, uint32_t size_max)
+{
+    struct pool_settings other;
+    settings_draw(prng, &other);
+    if (chance(prng, 2))
+        settings->workers_min = settings->workers_max = MIN(other.workers_max, size_max);
+    settings->surge = other.surge;
+    settings->startup_timeout_ms = other.startup_timeout_ms;
+    settings->shutdown_timeout_ms = other.shutdown_timeout_ms;
+    settings->failure_delay_ms = other.failure_delay_ms;
+    settings->failure_delay_max_ms = other.failure_delay_max_ms;
+}
+
 /* Table sizes from far too small to far too large. */
 static uint32_t
 workers_draw(struct prng *prng, const struct swarm *swarm)
@@ -68,8 +82,10 @@ swarm_draw(struct swarm *swarm, uint64_t seed, uint64_t without, uint32_t events
     };
     if (chance(&prng, 20))
         swarm->pools = SIM_POOLS_MAX;
-    for (uint32_t i = 0; i < swarm->pools; i++)
+    for (uint32_t i = 0; i < swarm->pools; i++) {
         settings_draw(&prng, &swarm->settings[i]);
+        swarm->size_max[i] = swarm->settings[i].workers_max;
+    }
     swarm->limits = (struct core_limits){
         .pools_max = swarm->pools,
         .workers_max = workers_draw(&prng, swarm),

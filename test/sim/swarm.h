@@ -39,7 +39,8 @@
     X(ENGINE_DIES,      "engine-dies")       /* saved state, new core, in-flight actions lost    */ \
     X(STATE_LOST,       "state-lost")        /* as above, and the state is lost too              */ \
     X(EARLY_SHUTDOWN,   "early-shutdown")    /* SHUTDOWN while all that goes on                  */ \
-    X(HURRY,            "hurry")             /* a second SHUTDOWN                                */
+    X(HURRY,            "hurry")             /* a second SHUTDOWN                                */ \
+    X(NEW_SETTINGS,     "new-settings")      /* POOL_ADD again, with other limits and sizes      */
 /* clang-format on */
 
 #define FAULT_(n, s) FAULT_##n,
@@ -53,11 +54,16 @@ struct swarm {
     struct core_limits limits;
     uint32_t pools;
     struct pool_settings settings[SIM_POOLS_MAX];
-    uint16_t rate[FAULT_COUNT]; /* of a thousand chances; 0: off */
-    uint32_t steps;             /* of the chaos phase */
-    msec command_gap_ms;        /* mean time between two operators' words, or nuisances */
-    uint32_t twin_gap;          /* mean steps between two twins */
+    uint32_t size_max[SIM_POOLS_MAX]; /* what the table of workers was made for */
+    uint16_t rate[FAULT_COUNT];       /* of a thousand chances; 0: off */
+    uint32_t steps;                   /* of the chaos phase */
+    msec command_gap_ms;              /* mean time between two operators' words, or nuisances */
+    uint32_t twin_gap;                /* mean steps between two twins */
 };
+
+/* Draws other limits, delays and sizes. What the failure account remembers stays as it was: whether
+ * a failure that was forgotten would count by a wider window is nobody's rule. */
+void settings_redraw(struct prng *, struct pool_settings *, uint32_t size_max);
 
 /* Draws the world of a seed. without: bit of each fault that is switched off; events: steps of the
  * chaos phase, 0: drawn. What is switched off does not change what else is drawn. */

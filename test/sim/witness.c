@@ -152,19 +152,41 @@ witness_failure(struct witness *witness, uint32_t pool, const struct seen *w, bo
 
 /* --- Events. */
 
-/* Whoever lives is to go. A recycle whose successor is not ready is not carried on. */
+/* A recycle whose successor is not ready is not carried on. */
+static void
+recycles_are_cancelled(struct seen_pool *p, uint32_t first_slot)
+{
+    for (uint32_t i = 1; i <= p->last && i < p->cap; i++) {
+        struct seen *w = &p->workers[i];
+        bool replaced = w->successor != 0 && p->workers[w->successor].ready;
+        bool open = w->recycle == RECYCLE_MAY_CLOSE || w->recycle == RECYCLE_BEGUN;
+        if (w->slot >= first_slot && open && !replaced)
+            w->recycle = RECYCLE_NONE;
+    }
+}
+
+/* Whoever lives is to go. */
 static void
 pool_is_doomed(struct seen_pool *p)
 {
     for (uint32_t i = 0; i < p->living_len; i++)
         p->workers[p->living[i]].doomed = true;
-    for (uint32_t i = 1; i <= p->last && i < p->cap; i++) {
-        struct seen *w = &p->workers[i];
-        bool replaced = w->successor != 0 && p->workers[w->successor].ready;
-        if ((w->recycle == RECYCLE_MAY_CLOSE || w->recycle == RECYCLE_BEGUN) && !replaced)
-            w->recycle = RECYCLE_NONE;
-    }
+    recycles_are_cancelled(p, 0);
     p->started = p->disabled = false;
+}
+
+/* Whoever stays in a slot beyond the size is to go. A disabled pool drains nobody. */
+static void
+pool_may_shrink(struct witness *witness, uint32_t pool)
+{
+    struct seen_pool *p = &witness->pools[pool];
+    uint32_t size = witness_settings(witness, pool)->workers_max;
+    for (uint32_t i = 0; i < p->living_len; i++) {
+        struct seen *w = &p->workers[p->living[i]];
+        if (w->slot >= size && !seen_is_leaving(w))
+            w->doomed = true;
+    }
+    recycles_are_cancelled(p, size);
 }
 
 static void
@@ -182,12 +204,17 @@ witness_pool_event(struct witness *witness, const struct event *event)
         pool_is_doomed(p);
     } else if (event->kind == EV_POOL_RECYCLE) {
         bool up = witness_pool_is_up(witness, event->worker.pool);
-        p->roll_begins = up && !p->rolling;
+        p->roll_unclear = up && p->leftovers && !p->bound;
+        p->roll_begins = up && !p->rolling && !p->roll_unclear;
         p->roll_refused = !up;
         p->rolling |= up;
     } else if (event->kind == EV_BOUND) {
         p->bound = true;
     }
+    bool enables = event->kind == EV_POOL_START && event->by_operator && p->wanted;
+    if (witness->shutdowns == 0 && (enables || (event->kind == EV_POOL_ADD &&
+                                                witness_pool_is_up(witness, event->worker.pool))))
+        pool_may_shrink(witness, event->worker.pool);
 }
 
 static void
@@ -201,6 +228,8 @@ witness_worker_event(struct witness *witness, const struct event *event)
     }
     if (w == NULL || w->exited || w->released)
         return;
+    if (event->kind == EV_LISTED)
+        w->asked = false;
     if (event->kind == EV_SPAWNED && !w->spawned) {
         w->spawned = true;
         w->spawned_at = witness->now;

@@ -15,7 +15,7 @@ enum recycle_account { RECYCLE_NONE, RECYCLE_BEGUN, RECYCLE_MAY_CLOSE, RECYCLE_C
 
 struct seen {
     uint32_t slot;
-    bool known;   /* SPAWN was asked, or it was listed after a lost state */
+    bool known; /* SPAWN was asked, or it was listed after a lost state */
     bool spawned, executed, ready;
     bool doomed;  /* its pool was stopped, or it was a successor when the pool was disabled */
     bool drained; /* DRAIN was sent */
@@ -23,7 +23,8 @@ struct seen {
     bool exec_failed;
     bool excused; /* said STOPPING=1 on trial: 1093 told that, its exit is no failure */
     bool adopted;
-    bool ended;    /* its one end event was told */
+    bool asked; /* DRAIN, SIGNAL or KILL was sent since it was listed last: not to be sent again */
+    bool ended; /* its one end event was told */
     bool exited, released;
     bool started_told;
     uint8_t cause; /* of its start */
@@ -37,21 +38,22 @@ struct seen {
 struct seen_pool {
     struct seen *workers; /* [cap], by generation */
     uint32_t cap;
-    uint32_t last;        /* the highest generation */
-    uint32_t *living;     /* generations of those that are not released */
+    uint32_t last;    /* the highest generation */
+    uint32_t *living; /* generations of those that are not released */
     uint32_t living_len, living_cap;
     bool wanted, bound, disabled, started;
     bool rolling;
     bool roll_begins, roll_refused; /* in this step */
-    msec failed[FAILURES_MAX]; /* the last ones, oldest first */
+    bool roll_unclear;              /* whether a pool with leftovers is up without its sockets */
+    msec failed[FAILURES_MAX];      /* the last ones, oldest first */
     uint32_t failed_len;
-    bool must_disable;  /* 1002 is due in this step */
+    bool must_disable; /* 1002 is due in this step */
     uint32_t streak;
-    msec streak_at;     /* of the last failure that delays */
-    msec not_before;    /* no start sooner */
+    msec streak_at;  /* of the last failure that delays */
+    msec not_before; /* no start sooner */
     uint32_t retry_streak;
     msec retry_not_before;
-    bool leftovers;     /* taken in after a lost state: what came before is not known, so rules that
+    bool leftovers; /* taken in after a lost state: what came before is not known, so rules that
                            need the past are not applied to this pool any more */
 };
 
@@ -80,7 +82,21 @@ void witness_quiet(struct witness *);
 /* Whether the worker was asked for and is not released. */
 bool witness_knows(const struct witness *, struct worker_id);
 
-/* --- Shared by witness.c and witness_rules.c. */
+/* --- Shared by the witness's own files. */
+
+/* "0/1.17: broken" names the worker in each complaint. */
+#define BROKEN(witness, id, text)                                                                  \
+    sim_fail((witness)->sim, "%u/%u.%u: %s", (id).pool, (id).slot, (id).generation, (text))
+
+/* The event of this step is of that kind and about the action's worker. */
+bool witness_is_about(const struct witness *, const struct action *, enum event_kind);
+
+void rule_worker_event(struct witness *, const struct action *, struct seen *);
+void rule_pool_event(struct witness *, const struct action *);
+void rule_recycle_done(struct witness *, const struct action *);
+void rule_recycle_failed(struct witness *, const struct action *);
+void rule_roll_ended(struct witness *, const struct action *);
+
 struct seen *seen_find(struct witness *, struct worker_id);
 struct seen *seen_add(struct witness *, struct worker_id);
 void seen_forget(struct seen_pool *, uint32_t generation); /* released: no longer living */

@@ -20,14 +20,14 @@ struct process {
     uint32_t serial;     /* of the place: what was planned for its last holder is dropped */
     enum phase phase;
     struct exit_status status;
-    msec reported_at;    /* its last report arrives then: reports do not overtake each other */
-    msec known_at;       /* its notify socket came with SPAWNED: nothing that it says arrives before */
-    bool told_leaving;   /* STOPPING=1 was said */
+    msec reported_at; /* its last report arrives then: reports do not overtake each other */
+    msec known_at;    /* its notify socket came with SPAWNED: nothing that it says arrives before */
+    bool told_leaving; /* STOPPING=1 was said */
     bool command_runs;
-    bool asked_to_stop;  /* by DRAIN, SIGNAL or KILL */
+    bool asked_to_stop; /* by DRAIN, SIGNAL or KILL */
     bool ignores_drain, no_drain, ignores_term;
-    msec stop_ms;        /* from being told to being gone */
-    msec unkillable_ms;  /* from KILL to being gone */
+    msec stop_ms;       /* from being told to being gone */
+    msec unkillable_ms; /* from KILL to being gone */
 };
 
 enum item_kind {
@@ -87,5 +87,14 @@ void world_plan_operator(struct sim *);
 void world_operator(struct sim *);
 
 struct process *world_process(struct sim *, struct worker_id);
+
+/* keeper.c: what becomes of a process. */
+void process_exec(struct sim *, struct process *);
+void process_die(struct sim *, struct process *, struct exit_status);
+
+/* queue.c. An item that is pushed keeps its order; world_plan_at gives it the next one. */
+void world_push(struct sim *, struct item);
+struct item world_pop(struct world *);
+void world_drop(struct world *, bool (*drop)(const struct world *, const struct item *));
 
 #endif

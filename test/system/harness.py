@@ -41,7 +41,8 @@ class Box:
 
     def __init__(self, programs):
         self.programs = programs
-        self.directory = tempfile.mkdtemp(prefix="pt.", dir="/tmp")
+        # Below the runner's own, which goes with the run; short, as runtime paths must be.
+        self.directory = tempfile.mkdtemp(prefix="t.", dir=programs)
         os.chmod(self.directory, 0o755)
         # Workers are another user and write here.
         self.open = self.path("o")

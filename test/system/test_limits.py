@@ -38,6 +38,16 @@ def a_plan_that_needs_more_descriptors_than_there_are_is_refused_with_the_number
                       answering=False)
     poold.wait_end(3, 78)
     assert "asks for 1000 workers, the limit of open descriptors allows " in poold.log(), poold.log()
+    assert "supervisor-stopped" not in poold.log(), "what never started does not stop"
+    poold.census()
+
+
+@claim()
+def a_log_that_does_not_exist_ends_poold_with_what_is_allowed(box):
+    poold = box.poold({"web": box.pool("--ready", "0", ready="notify")}, logs=("nowhere",),
+                      answering=False)
+    poold.wait_end(5, 1)
+    assert "allowed are syslog, stderr, or the absolute path" in poold.log(), poold.log()
     poold.census()
 
 

@@ -8,16 +8,22 @@ from harness import claim
 from waiting import wait_until
 
 
+def pass_time(span):
+    until = time.monotonic() + span
+    wait_until(lambda: time.monotonic() > until, span + 1, "the time to pass")
+
+
 def stand_still(pids, span):
-    """SIGSTOP for so long, then SIGCONT: as after a suspend, or on a machine without a free CPU."""
+    """SIGSTOP for so long, then SIGCONT: as after a suspend, or on a machine without a free CPU. The
+    last one goes on first, and is alone for a moment."""
     for pid in pids:
         processes.kill(pid, signal.SIGSTOP)
     for pid in pids:
         wait_until(lambda pid=pid: processes.state(pid) == "T", what="the stop")
-    until = time.monotonic() + span
-    wait_until(lambda: time.monotonic() > until, span + 1, "the time to pass")
+    pass_time(span)
     for pid in reversed(pids):
         processes.kill(pid, signal.SIGCONT)
+        pass_time(0.01)
 
 
 def starting_successor(box):

@@ -72,14 +72,15 @@ when(struct event event)
         fail_msg("%s: broken rule: %s", event_kind_name(event.kind), broken);
 }
 
-#define when_pool(p, ...) when((struct event){.worker.pool = (p), __VA_ARGS__})
+#define when_pool(p, ...)         when((struct event){.worker.pool = (p), __VA_ARGS__})
 #define when_worker(p, s, g, ...) when((struct event){.worker = {(p), (s), (g)}, __VA_ARGS__})
 
-/* Time passes; every deadline on the way is kept, and its actions must be none. */
+/* Time passes; no deadline may lie on the way. */
 static inline void
 when_ms_pass(msec span)
 {
     then_nothing();
+    assert_true(core_deadline(given.core) > given.now + span);
     given.now += span;
 }
 
@@ -151,11 +152,11 @@ then_worker_is(uint32_t pool, uint32_t slot, uint32_t generation, enum worker_st
  * initializer. Overriding a designated initializer is the point here. */
 #define given_pool(p, ...)                                                                         \
     do {                                                                                           \
-        _Pragma("GCC diagnostic push")                                                             \
-        _Pragma("GCC diagnostic ignored \"-Woverride-init\"")                                      \
-        struct pool_settings settings_ = {DEFAULT_SETTINGS, __VA_ARGS__};                          \
-        _Pragma("GCC diagnostic pop")                                                              \
-        settings_.workers_max = MAX(settings_.workers_min, settings_.workers_max);                 \
+        _Pragma("GCC diagnostic push") _Pragma(                                                    \
+            "GCC diagnostic ignored \"-Woverride-init\"") struct pool_settings settings_ = {       \
+            DEFAULT_SETTINGS, __VA_ARGS__};                                                        \
+        _Pragma("GCC diagnostic pop") settings_.workers_max =                                      \
+            MAX(settings_.workers_min, settings_.workers_max);                                     \
         when_pool(p, .kind = EV_POOL_ADD, .settings = &settings_);                                 \
     } while (0)
 

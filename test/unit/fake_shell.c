@@ -1,7 +1,7 @@
 /* fake_shell.c - shell.h over a real core and a made-up world, for tests of what uses the shell.
  *
  * Included by a test program. Workers are no processes: a spawn succeeds, a drain ends the worker,
- * unless the test says otherwise; what the world answers is fed to the core in the next loop turn. */
+ * unless the test says otherwise; what the world answers is fed to the core in the next turn. */
 /* Not every test needs all of it. */
 #pragma GCC diagnostic ignored "-Wunused-function"
 
@@ -45,9 +45,9 @@ struct shell {
     msec now;
     bool stopping, left;
     /* The world's moods. */
-    bool exec_fails;   /* from now on */
-    bool drain_hangs;  /* nobody leaves until killed */
-    bool ready_hangs;  /* nobody gets ready */
+    bool exec_fails;  /* from now on */
+    bool drain_hangs; /* nobody leaves until killed */
+    bool ready_hangs; /* nobody gets ready */
     /* The test's condition. */
     bool (*done)(void *);
     void *done_ctx;
@@ -263,8 +263,8 @@ fake_record(struct shell *shell, const char *const *names, uint32_t pools, uint3
 {
     shell->text = calloc(pools + 4, FAKE_NAME_SIZE);
     shell->pools = calloc(pools + 1, sizeof *shell->pools);
-    shell->record = (struct record){
-        .header = &shell->header, .pools = shell->pools, .sockets = &shell->socket};
+    shell->record =
+        (struct record){.header = &shell->header, .pools = shell->pools, .sockets = &shell->socket};
     shell->record.text = shell->text;
     shell->header.pools = pools;
     shell->header.sockets = 1;
@@ -342,6 +342,7 @@ fake_create(const char *const *names, uint32_t pools, uint32_t workers)
     assert_int_equal(io_create(&shell->io, fake_turn, shell, &err), 0);
     assert_int_equal(events_create(&shell->events, shell->ring, &err), 0);
     assert_int_equal(control_create(&shell->control, shell, fake_listen(shell), &err), 0);
+    control_open(shell->control);
     for (uint32_t i = 0; i < pools; i++) {
         struct event add = {
             .kind = EV_POOL_ADD, .worker.pool = i, .settings = &shell->pools[i].settings};
@@ -349,6 +350,7 @@ fake_create(const char *const *names, uint32_t pools, uint32_t workers)
         struct event start = {.kind = EV_POOL_START, .worker.pool = i};
         shell_feed(shell, &start);
     }
+    control_open(shell->control);
     assert_true(fake_until(shell, fake_is_settled, shell, 20000));
     return shell;
 }

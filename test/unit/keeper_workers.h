@@ -1,4 +1,5 @@
-/* keeper_workers.h - what tests of poold run as workers, and how they look at what became of them. */
+/* keeper_workers.h - what tests of poold run as workers, and how they look at what became of
+ * them. */
 #ifndef POOLD_TEST_KEEPER_WORKERS_H
 #define POOLD_TEST_KEEPER_WORKERS_H
 
@@ -53,15 +54,6 @@ worker_dump(const char *path)
     getrlimit(RLIMIT_NOFILE, &limit);
     fprintf(out, "nofile %lu\n", (unsigned long)limit.rlim_cur);
     fprintf(out, "pid %d sid %d pgid %d ppid %d\n", getpid(), getsid(0), getpgrp(), getppid());
-    sigset_t blocked;
-    sigprocmask(SIG_SETMASK, NULL, &blocked);
-    for (int signo = 1; signo < NSIG; signo++) {
-        struct sigaction action = {0};
-        if (sigaction(signo, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
-            fprintf(out, "handled %d\n", signo);
-        if (sigismember(&blocked, signo) == 1)
-            fprintf(out, "blocked %d\n", signo);
-    }
     if (fclose(out) != 0 || rename(part, path) != 0)
         return 1;
     for (;;)
@@ -184,10 +176,9 @@ pool_as(struct record_pool *pool, uint32_t uid, uint32_t gid)
 static inline void
 worker_end(struct world *world, struct worker_id worker)
 {
-    ask(world, (struct verb){.kind = VERB_SIGNAL,
-                             .worker = worker,
-                             .signo = SIGKILL,
-                             .argument = TARGET_GROUP});
+    ask(world,
+        (struct verb){
+            .kind = VERB_SIGNAL, .worker = worker, .signo = SIGKILL, .argument = TARGET_GROUP});
     struct report exited = told_of(world, VERB_EXITED);
     assert_int_equal(exited.verb.code, CLD_KILLED);
     assert_int_equal(exited.verb.status, SIGKILL);

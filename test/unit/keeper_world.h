@@ -1,8 +1,8 @@
 /* keeper_world.h - a real poold with a fake engine and a fake loader, played by the test itself.
  *
- * The test program is copied beside a copy of poold as `poold-engine`. Started as the loader it hands
- * over the configuration that the test has built; started as the engine it sends its end of the link
- * to the test and waits, so that the test speaks the verbs. */
+ * The test program is copied beside a copy of poold as `poold-engine`. Started as the loader it
+ * hands over the configuration that the test has built; started as the engine it sends its end of
+ * the link to the test and waits, so that the test speaks the verbs. */
 #ifndef POOLD_TEST_KEEPER_WORLD_H
 #define POOLD_TEST_KEEPER_WORLD_H
 
@@ -84,10 +84,8 @@ receive_with_fds(int from, void *out, size_t size, int *fds, uint32_t max, uint3
 {
     char control[CMSG_SPACE(8 * sizeof(int))] __attribute__((aligned(8)));
     struct iovec iov = {out, size};
-    struct msghdr message = {.msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = control,
-                             .msg_controllen = sizeof control};
+    struct msghdr message = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     ssize_t got = recvmsg(from, &message, MSG_CMSG_CLOEXEC);
     *count = 0;
     struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
@@ -169,14 +167,14 @@ world_breathe(void)
     poll(NULL, 0, 2);
 }
 
-#define WORLD_WAIT(condition)                                            \
-    do {                                                                 \
-        msec world_limit = world_clock() + WAIT_MS;                      \
-        while (!(condition)) {                                           \
-            if (world_clock() > world_limit)                             \
-                fail_msg("never became true: %s", #condition);           \
-            world_breathe();                                             \
-        }                                                                \
+#define WORLD_WAIT(condition)                                                                      \
+    do {                                                                                           \
+        msec world_limit = world_clock() + WAIT_MS;                                                \
+        while (!(condition)) {                                                                     \
+            if (world_clock() > world_limit)                                                       \
+                fail_msg("never became true: %s", #condition);                                     \
+            world_breathe();                                                                       \
+        }                                                                                          \
     } while (0)
 
 static inline void
@@ -353,8 +351,9 @@ world_engine(struct world *world)
     if (poll(&waiting, 1, WAIT_MS) != 1)
         fail_msg("no engine was started");
     engine->leash = accept4(world->listener, NULL, NULL, SOCK_CLOEXEC);
-    assert_int_equal(receive_with_fds(engine->leash, &engine->pid, sizeof engine->pid, fds, 1, &count),
-                     sizeof engine->pid);
+    assert_int_equal(
+        receive_with_fds(engine->leash, &engine->pid, sizeof engine->pid, fds, 1, &count),
+        sizeof engine->pid);
     assert_int_equal(count, 1);
     engine->fd = fds[0];
     struct pollfd hello = {.fd = engine->fd, .events = POLLIN};

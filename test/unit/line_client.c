@@ -11,10 +11,10 @@ struct caller {
     int fd;
     char *data;
     size_t len, cap;
-    size_t lines; /* in data */
+    size_t lines;  /* in data */
     size_t wanted; /* caller_await: lines */
-    bool closed;  /* the server has closed */
-    bool reads;   /* false: a caller that does not read */
+    bool closed;   /* the server has closed */
+    bool reads;    /* false: a caller that does not read */
 };
 
 static struct caller *
@@ -27,8 +27,7 @@ caller_open(struct shell *shell)
     caller->reads = true;
     caller->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(caller->fd >= 0);
-    assert_int_equal(
-        connect(caller->fd, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(connect(caller->fd, (const struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(fcntl(caller->fd, F_SETFL, O_NONBLOCK), 0);
     return caller;
 }

@@ -21,9 +21,9 @@ struct blob {
     struct record_socket sockets[BLOB_SOCKETS_MAX];
     char text[BLOB_TEXT_MAX];
     uint32_t text_size;
-    _Alignas(8) uint8_t bytes[sizeof(struct record_header) +
-                              BLOB_POOLS_MAX * sizeof(struct record_pool) +
-                              BLOB_SOCKETS_MAX * sizeof(struct record_socket) + BLOB_TEXT_MAX];
+    _Alignas(8)
+        uint8_t bytes[sizeof(struct record_header) + BLOB_POOLS_MAX * sizeof(struct record_pool) +
+                      BLOB_SOCKETS_MAX * sizeof(struct record_socket) + BLOB_TEXT_MAX];
     size_t size; /* of bytes, after blob_finish */
 };
 
@@ -126,9 +126,8 @@ static inline struct record_socket *
 blob_inet(struct blob *blob, const char *name, uint16_t port)
 {
     struct record_socket *socket = blob_socket(blob, name);
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socket->family = AF_INET;
     socket->length = sizeof address;
     memcpy(socket->sockaddr, &address, sizeof address);

@@ -18,7 +18,7 @@ teardown(void **state)
     return 0;
 }
 
-#define CALL(id, method, params)                                                               \
+#define CALL(id, method, params)                                                                   \
     "{\"jsonrpc\":\"2.0\",\"id\":" #id ",\"method\":\"" method "\",\"params\":" params "}"
 
 /* --- Looking. */
@@ -153,7 +153,8 @@ static void
 a_notification_is_done_and_not_answered(void **state)
 {
     struct caller *caller = caller_open(*state);
-    caller_send(caller, "{\"jsonrpc\":\"2.0\",\"method\":\"pool.stop\",\"params\":{\"pool\":\"web\"}}");
+    caller_send(caller,
+                "{\"jsonrpc\":\"2.0\",\"method\":\"pool.stop\",\"params\":{\"pool\":\"web\"}}");
     caller_send(caller, "{\"jsonrpc\":\"2.0\",\"method\":\"pool.list\"}");
     caller_send(caller, "{\"jsonrpc\":\"2.0\",\"method\":\"events.recent\"}");
     caller_send(caller, "{\"jsonrpc\":\"2.0\",\"method\":\"no.such\"}");

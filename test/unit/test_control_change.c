@@ -1,4 +1,4 @@
-/* test_control_change.c - starting, stopping and recycling by the control socket, waiting or not. */
+/* test_control_change.c - starting, stopping and recycling by the control socket. */
 #include "test/unit/fake_shell.c"
 #include "test/unit/line_client.c"
 
@@ -18,8 +18,8 @@ teardown(void **state)
     return 0;
 }
 
-#define CHANGE(id, verb, pool, more)                                                           \
-    "{\"jsonrpc\":\"2.0\",\"id\":" #id ",\"method\":\"pool." verb                              \
+#define CHANGE(id, verb, pool, more)                                                               \
+    "{\"jsonrpc\":\"2.0\",\"id\":" #id ",\"method\":\"pool." verb                                  \
     "\",\"params\":{\"pool\":\"" pool "\"" more "}}"
 #define WAIT ",\"wait\":true"
 

@@ -18,9 +18,9 @@ teardown(void **state)
     return 0;
 }
 
-#define SUBSCRIBE(params)                                                                      \
+#define SUBSCRIBE(params)                                                                          \
     "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"events.subscribe\",\"params\":" params "}"
-#define RECENT(params)                                                                         \
+#define RECENT(params)                                                                             \
     "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"events.recent\",\"params\":" params "}"
 
 static void

@@ -398,6 +398,27 @@ without_descriptors_accepting_pauses_and_goes_on(void **state)
     caller_close(late);
 }
 
+static void
+callers_wait_until_the_engine_opens(void **state)
+{
+    struct shell *shell = *state;
+    struct err err = {0};
+    control_destroy(&shell->control);
+    unlink(shell->path);
+    rmdir(shell->directory);
+    assert_int_equal(control_create(&shell->control, shell, fake_listen(shell), &err), 0);
+    struct caller *caller = caller_open(shell);
+    caller_send(caller, STATUS);
+    settle(shell);
+    assert_int_equal(shell->control->client_count, 0);
+    assert_false(caller_is_closed(caller));
+    control_open(shell->control);
+    json_t *reply = caller_next(caller);
+    assert_non_null(at(reply, "result"));
+    json_decref(reply);
+    caller_close(caller);
+}
+
 int
 main(void)
 {
@@ -416,6 +437,7 @@ main(void)
         cmocka_unit_test(who_reads_again_in_time_gets_everything),
         cmocka_unit_test(callers_that_vanish_leave_nothing_behind),
         cmocka_unit_test(a_caller_that_shuts_its_sending_side_still_gets_its_answers),
+        cmocka_unit_test(callers_wait_until_the_engine_opens),
         cmocka_unit_test(without_descriptors_accepting_pauses_and_goes_on),
     };
     return cmocka_run_group_tests(tests, setup, teardown) ? 1 : 0;

@@ -113,10 +113,10 @@ run_whole(struct shell *shell, const char *const *words)
 
 #define RUN(shell, ...) run_whole((shell), (const char *const[]){__VA_ARGS__, NULL})
 
-#define assert_holds(text, part)                                                               \
-    do {                                                                                       \
-        if (strstr((text), (part)) == NULL)                                                    \
-            fail_msg("\"%s\" does not hold \"%s\"", (text), (part));                           \
+#define assert_holds(text, part)                                                                   \
+    do {                                                                                           \
+        if (strstr((text), (part)) == NULL)                                                        \
+            fail_msg("\"%s\" does not hold \"%s\"", (text), (part));                               \
     } while (0)
 
 /* --- Looking. */
@@ -357,8 +357,8 @@ peer_has_ended(void *ctx)
 static void
 replies_that_end_half_way_or_are_no_json_are_no_supervisor(void **state)
 {
-    static const char *const replies[] = {"", "{\"jsonrpc\":\"2.0\",\"id\":1,\"resu", "HTTP/1.1 400\n",
-                                          "[1]\n", "\n"};
+    static const char *const replies[] = {"", "{\"jsonrpc\":\"2.0\",\"id\":1,\"resu",
+                                          "HTTP/1.1 400\n", "[1]\n", "\n"};
     struct shell *shell = *state;
     static struct peer peer;
     for (size_t i = 0; i < ARRAY_LEN(replies); i++) {

@@ -1,5 +1,5 @@
-/* test_record.c - record_open accepts what the loader writes and nothing that could lead a reader out
- * of the map. */
+/* test_record.c - record_open accepts what the loader writes and nothing that could lead a reader
+ * out of the map. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -234,11 +234,11 @@ each_broken_rule_is_found(void **state)
     struct record_header *h = (struct record_header *)(void *)blob.bytes;
     struct record_pool *p = (struct record_pool *)(void *)(h + 1);
     struct record_socket *s = (struct record_socket *)(void *)(p + 2);
-#define BREAK_(name, change)             \
-    blob_fill(&blob);                    \
-    assert_int_equal(open_blob(&blob), 0); \
-    change;                              \
-    if (open_blob(&blob) != -EINVAL)     \
+#define BREAK_(name, change)                                                                       \
+    blob_fill(&blob);                                                                              \
+    assert_int_equal(open_blob(&blob), 0);                                                         \
+    change;                                                                                        \
+    if (open_blob(&blob) != -EINVAL)                                                               \
         fail_msg("accepted: %s", #name);
     BREAKS(BREAK_)
 }

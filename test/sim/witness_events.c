@@ -1,0 +1,249 @@
+/* witness_events.c - what the core may tell: each thing when it happened, once, and nothing else. */
+#include "test/sim/sim.h"
+#include "test/sim/witness.h"
+
+bool
+witness_is_about(const struct witness *witness, const struct action *action, enum event_kind kind)
+{
+    return witness->event.kind == kind && witness->event.worker.pool == action->worker.pool &&
+           witness->event.worker.slot == action->worker.slot &&
+           witness->event.worker.generation == action->worker.generation;
+}
+
+static void
+rule_end(struct witness *witness, const struct action *action, struct seen *w)
+{
+    if (w->ended)
+        BROKEN(witness, action->worker, "ended twice");
+    w->ended = true;
+}
+
+static void
+rule_failure(struct witness *witness, const struct action *action, struct seen *w, bool counts)
+{
+    struct seen_pool *p = &witness->pools[action->worker.pool];
+    bool trial = seen_original(witness, action->worker.pool, action->worker.generation) != NULL;
+    if (trial)
+        return; /* 1093 follows */
+    witness_failure(witness, action->worker.pool, w, counts);
+    if (!p->leftovers && action->retry_ms != MSEC_NEVER &&
+        witness->now + action->retry_ms < p->not_before)
+        BROKEN(witness, action->worker, "announces a start within the back-off");
+}
+
+/* Whoever becomes ready in a slot follows the one of the slot whose recycle is still open, also when
+ * the successor that it began with has failed since. */
+static void
+follow_original(struct seen_pool *p, struct worker_id id)
+{
+    for (uint32_t i = 1; i < id.generation; i++) {
+        struct seen *old = &p->workers[i];
+        bool open = old->recycle == RECYCLE_BEGUN || old->recycle == RECYCLE_MAY_CLOSE;
+        if (old->slot == id.slot && open && seen_is_leaving(old) &&
+            (old->successor == 0 || !p->workers[old->successor].ready))
+            old->successor = id.generation;
+    }
+}
+
+/* A ready event needs a proof by the pool's rule. */
+static void
+rule_ready(struct witness *witness, const struct action *action, struct seen *w)
+{
+    const struct pool_settings *settings = witness_settings(witness, action->worker.pool);
+    const struct exit_status *status = &witness->event.status;
+    bool proof = w->adopted && w->executed;
+    if (settings->ready == READY_EXEC)
+        proof |= w->executed;
+    if (settings->ready == READY_NOTIFY)
+        proof |= witness_is_about(witness, action, EV_READY);
+    if (settings->ready == READY_AFTER)
+        proof |= w->executed && witness->now - w->executed_at >= settings->ready_after_ms;
+    if (settings->ready == READY_COMMAND)
+        proof |= witness_is_about(witness, action, EV_COMMAND_DONE) && status->kind == EXIT_CODE &&
+                 status->number == 0;
+    if (!proof || w->ready || seen_is_leaving(w))
+        BROKEN(witness, action->worker, "is ready without a proof");
+    w->ready = true;
+    w->ready_at = witness->now;
+    follow_original(&witness->pools[action->worker.pool], action->worker);
+}
+
+void
+rule_recycle_done(struct witness *witness, const struct action *action)
+{
+    struct seen_pool *p = &witness->pools[action->worker.pool];
+    struct seen *old = seen_find(witness, action->other);
+    struct seen *new = seen_find(witness, action->worker);
+    if (p->leftovers)
+        return;
+    if (old == NULL || new == NULL || old->slot != new->slot || !new->ready || !old->exited ||
+        action->other.generation >= action->worker.generation)
+        BROKEN(witness, action->worker, "a recycle is closed that did not end");
+    if (old->recycle != RECYCLE_BEGUN && old->recycle != RECYCLE_MAY_CLOSE)
+        BROKEN(witness, action->other, "a recycle is closed twice, or never began");
+    old->recycle = RECYCLE_CLOSED;
+    p->retry_streak = 0;
+    p->retry_not_before = 0;
+}
+
+void
+rule_recycle_failed(struct witness *witness, const struct action *action)
+{
+    struct seen_pool *p = &witness->pools[action->worker.pool];
+    struct seen *old = seen_find(witness, action->other);
+    if (p->leftovers)
+        return;
+    if (old == NULL || old->recycle != RECYCLE_BEGUN ||
+        old->successor != action->worker.generation || seen_is_leaving(old))
+        BROKEN(witness, action->worker, "a recycle failed that was not under way");
+    old->recycle = RECYCLE_NONE;
+    if (action->cause == CAUSE_UNHEALTHY) {
+        p->retry_streak++;
+        msec at = witness->now + witness_delay_ms(witness_settings(witness, action->worker.pool),
+                                                  p->retry_streak + 1);
+        p->retry_not_before = MAX(p->retry_not_before, at);
+    }
+}
+
+void
+rule_worker_event(struct witness *witness, const struct action *action, struct seen *w)
+{
+    const struct pool_settings *settings = witness_settings(witness, action->worker.pool);
+    struct worker_id id = action->worker;
+
+    switch (action->event) {
+    case 1009:
+        if (!witness_is_about(witness, action, EV_EXITED) || w->drained || w->killed ||
+            w->exec_failed || w->doomed || w->excused)
+            BROKEN(witness, id, "died unasked, they say");
+        rule_end(witness, action, w);
+        rule_failure(witness, action, w, true);
+        break;
+    case 1012:
+        if (w->ready || seen_is_leaving(w) ||
+            witness->now - w->asked_at < settings->startup_timeout_ms)
+            BROKEN(witness, id, "timed out before its time");
+        rule_failure(witness, action, w, true);
+        break;
+    case 1013:
+        if (w->leaving_at == 0 || witness->now - w->leaving_at < settings->shutdown_timeout_ms)
+            BROKEN(witness, id, "its drain ran out before its time");
+        break;
+    case 1022:
+        if (!witness_is_about(witness, action, EV_SPAWN_FAILED) || w->spawned)
+            BROKEN(witness, id, "its spawn failed, they say");
+        rule_end(witness, action, w);
+        rule_failure(witness, action, w, false);
+        w->exited = true;
+        seen_forget(&witness->pools[id.pool], id.generation);
+        break;
+    case 1059:
+        if (!witness_is_about(witness, action, EV_EXEC_FAILED))
+            BROKEN(witness, id, "its exec failed, they say");
+        rule_end(witness, action, w);
+        rule_failure(witness, action, w, true);
+        w->exec_failed = true;
+        w->leaving_at = witness->now;
+        break;
+    case 1127:
+        if (!witness_is_about(witness, action, EV_UNTRUSTED) || seen_is_leaving(w))
+            BROKEN(witness, id, "broke the protocol, they say");
+        rule_failure(witness, action, w, true);
+        break;
+    case 6020:
+        if (!w->spawned || w->started_told)
+            BROKEN(witness, id, "is told as started twice, or before it is");
+        w->started_told = true;
+        break;
+    case 6021:
+        rule_ready(witness, action, w);
+        break;
+    case 6023:
+        if (!witness_is_about(witness, action, EV_EXITED) ||
+            !(w->drained || w->killed || w->doomed || w->excused))
+            BROKEN(witness, id, "exited as asked, though nobody asked");
+        rule_end(witness, action, w);
+        break;
+    case 6027:
+        if (!w->killed || witness->now - w->killed_at < 60000)
+            BROKEN(witness, id, "is unkillable, they say too soon");
+        break;
+    case 1078:
+        break;
+    default:
+        BROKEN(witness, id, "an event that is not a worker's");
+    }
+}
+
+static void
+pool_is_disabled(struct witness *witness, uint32_t pool)
+{
+    struct seen_pool *p = &witness->pools[pool];
+    p->disabled = true;
+    p->must_disable = false;
+    for (uint32_t i = 0; i < p->living_len; i++)
+        if (seen_original(witness, pool, p->living[i]) != NULL)
+            p->workers[p->living[i]].doomed = true;
+    for (uint32_t i = 1; i <= p->last && i < p->cap; i++) {
+        struct seen *w = &p->workers[i];
+        bool replaced = w->successor != 0 && p->workers[w->successor].ready;
+        if (w->recycle == RECYCLE_BEGUN && seen_is_leaving(w) && !replaced)
+            w->recycle = RECYCLE_MAY_CLOSE;
+    }
+}
+
+void
+rule_pool_event(struct witness *witness, const struct action *action)
+{
+    struct worker_id id = action->worker;
+    struct seen_pool *p = &witness->pools[id.pool];
+    uint32_t ready = 0;
+    for (uint32_t i = 0; i < p->living_len; i++)
+        ready += p->workers[p->living[i]].ready && !seen_is_leaving(&p->workers[p->living[i]]);
+
+    switch (action->event) {
+    case 1002:
+        if (!p->must_disable && !p->leftovers)
+            BROKEN(witness, id, "disabled without enough failures");
+        pool_is_disabled(witness, id.pool);
+        break;
+    case 1079:
+        if (!(p->roll_begins || p->roll_unclear) || witness->event.cause != CAUSE_ON_DEMAND)
+            BROKEN(witness, id, "a roll begins that nobody asked for");
+        p->roll_begins = false;
+        break;
+    case 6010:
+        if (p->started || ready < witness_settings(witness, id.pool)->workers_min)
+            BROKEN(witness, id, "is started, they say");
+        p->started = true;
+        break;
+    case 6011:
+        if (p->living_len > 0 || (p->wanted && witness->shutdowns == 0))
+            BROKEN(witness, id, "is stopped, they say");
+        break;
+    case 6012:
+        if (!p->disabled || !witness->event.by_operator)
+            BROKEN(witness, id, "is enabled, though it was not disabled");
+        p->disabled = p->started = false;
+        break;
+    case 6013:
+    case 6033:
+        if (witness->event.kind != EV_BIND_FAILED)
+            BROKEN(witness, id, "cannot bind, they say");
+        break;
+    default:
+        BROKEN(witness, id, "an event that is not a pool's");
+    }
+}
+
+/* A request on a pool that is up begins a roll or joins one; each roll ends once. */
+void
+rule_roll_ended(struct witness *witness, const struct action *action)
+{
+    struct seen_pool *p = &witness->pools[action->worker.pool];
+    if (p->roll_refused ? action->outcome != ROLL_CANCELLED || action->count + action->limit > 0
+                        : !p->rolling)
+        BROKEN(witness, action->worker, "a roll ends that had not begun");
+    p->roll_refused = false;
+    p->rolling = false;
+}

@@ -1,0 +1,252 @@
+/* test_shell.c - parts of the shell over a real core, without a keeper: what its reports, workers'
+ * messages and the core's events become. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "supervisor/engine/shell_inside.h"
+#include "supervisor/engine/tell.h"
+#include "test/unit/record_blob.h"
+
+#define WORKERS 4u
+
+static struct shell shell;
+static struct blob blob;
+static void *ring;
+static int keeper;                /* the keeper's end of the link */
+static char told[EVENT_LINE_MAX]; /* text and fields of the last event */
+
+static void
+on_event(void *ctx, const struct event_seen *seen)
+{
+    (void)ctx;
+    snprintf(told, sizeof told, "%s %s", seen->text, seen->fields);
+}
+
+static void
+on_turn(void *ctx)
+{
+    io_stop(((struct shell *)ctx)->io);
+}
+
+static int
+set_up(void **state)
+{
+    (void)state;
+    int pair[2];
+    memset(&shell, 0, sizeof shell);
+    told[0] = '\0';
+    blob_init(&blob);
+    static const char *const argv[] = {"/bin/true", NULL}, *const env[] = {NULL};
+    blob_pool(&blob, "web", argv, env);
+    blob.pools[0].settings.max_failures = 1;
+    blob_finish(&blob);
+    assert_int_equal(record_open(&shell.record, blob.bytes, blob.size), 0);
+    shell.limits = (struct core_limits){1, WORKERS, 1, 1};
+    shell.core = core_init(calloc(1, core_size(&shell.limits)), &shell.limits);
+    shell.actions.cap = core_actions_max(&shell.limits);
+    shell.actions.v = calloc(shell.actions.cap, sizeof *shell.actions.v);
+    shell.later = calloc(shell.actions.cap, sizeof *shell.later);
+    shell.pools = calloc(1, sizeof *shell.pools);
+    shell.pools[0] = (struct shell_pool){.bind_failed = NONE, .told = NONE};
+    shell.commands = calloc(WORKERS, sizeof *shell.commands);
+    const struct state_key key = {.limits = shell.limits};
+    bool restorable;
+    assert_int_equal(state_open(&shell.state, memfd_create("test", MFD_CLOEXEC), &key, shell.core,
+                                &restorable, NULL),
+                     0);
+    ring = calloc(1, events_ring_size());
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    keeper = pair[1];
+    assert_int_equal(io_create(&shell.io, on_turn, &shell, NULL), 0);
+    assert_int_equal(events_create(&shell.events, ring, NULL), 0);
+    assert_int_equal(keeper_link_create(&shell.link, shell.io, pair[0], shell_on_report,
+                                        shell_on_keeper_gone, &shell, NULL),
+                     0);
+    assert_int_equal(workers_create(&shell.workers, &shell, WORKERS, NULL), 0);
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_int_equal(control_create(&shell.control, &shell, listener, NULL), 0);
+    events_sink_add(shell.events, on_event, NULL);
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    (void)state;
+    events_sink_remove(shell.events, on_event, NULL);
+    control_destroy(&shell.control);
+    workers_destroy(&shell.workers);
+    keeper_link_destroy(&shell.link);
+    events_destroy(&shell.events);
+    io_destroy(&shell.io);
+    state_close(&shell.state);
+    close(keeper);
+    free(ring);
+    free(shell.actions.v);
+    free(shell.later);
+    free(shell.pools);
+    free(shell.commands);
+    free(shell.core);
+    return 0;
+}
+
+static void
+report(enum verb_kind kind, uint32_t generation, enum worker_phase phase)
+{
+    struct verb verb = {.version = VERB_VERSION,
+                        .kind = (uint16_t)kind,
+                        .worker = {.generation = generation},
+                        .phase = (uint16_t)phase,
+                        .code = CLD_KILLED,
+                        .status = 9};
+    shell_on_report(&shell, &verb, NULL, 0);
+}
+
+/* --- Reports. */
+
+static void
+a_worker_without_a_record_that_is_gone_before_the_list_ends_is_not_awaited(void **state)
+{
+    (void)state;
+    report(VERB_LISTED_WORKER, 1, PHASE_EXECUTED);
+    report(VERB_LISTED_WORKER, 2, PHASE_EXECUTED);
+    report(VERB_EXITED, 1, PHASE_EXITED);
+    report(VERB_LIST_END, 0, PHASE_SPAWNED);
+    assert_int_equal(shell.boot, BOOT_CLEARING); /* the second one still lives */
+    report(VERB_EXITED, 2, PHASE_EXITED);
+    assert_int_equal(shell.boot, BOOT_POOLS);
+}
+
+static void
+workers_without_a_record_that_are_all_gone_before_the_list_ends_hold_nobody_up(void **state)
+{
+    (void)state;
+    report(VERB_LISTED_WORKER, 1, PHASE_EXECUTED);
+    report(VERB_EXITED, 1, PHASE_EXITED);
+    assert_int_equal(shell.boot, BOOT_LISTING); /* more may be listed */
+    report(VERB_LIST_END, 0, PHASE_SPAWNED);
+    assert_int_equal(shell.boot, BOOT_POOLS);
+}
+
+static void
+a_stray_is_told_by_its_name_alone(void **state)
+{
+    (void)state;
+    struct verb verb = {.version = VERB_VERSION, .kind = VERB_STRAY, .pid = 77, .u.name = "sh"};
+    shell_on_report(&shell, &verb, NULL, 0);
+    assert_string_equal(told, "process 77 (sh), left behind by a worker, has ended pid=77 name=sh");
+}
+
+/* --- Workers. */
+
+/* A path that fills sun_path has no room for its NUL, and the kernel counts one all the same. */
+static void
+a_worker_whose_address_is_as_long_as_can_be_gets_its_drain(void **state)
+{
+    (void)state;
+    char directory[] = "/tmp/poold-test-XXXXXX", path[128], text[128];
+    assert_non_null(mkdtemp(directory));
+    struct sockaddr_un own = {.sun_family = AF_UNIX};
+    memset(path, 'x', sizeof path);
+    memcpy(path, directory, strlen(directory));
+    path[strlen(directory)] = '/';
+    path[sizeof own.sun_path] = '\0';
+    memcpy(own.sun_path, path, sizeof own.sun_path);
+
+    int pair[2], one = 1;
+    struct sockaddr_un notify = {.sun_family = AF_UNIX};
+    socklen_t len = sizeof notify;
+    pair[0] = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    pair[1] = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &one, sizeof one), 0);
+    assert_int_equal(bind(pair[0], (struct sockaddr *)&notify, sizeof notify.sun_family), 0);
+    assert_int_equal(getsockname(pair[0], (struct sockaddr *)&notify, &len), 0);
+    assert_int_equal(bind(pair[1], (struct sockaddr *)&own, sizeof own), 0);
+    assert_int_equal(connect(pair[1], (struct sockaddr *)&notify, len), 0);
+    assert_int_equal(send(pair[1], "STATUS=here", 11, 0), 11);
+
+    struct worker_id id = {.generation = 1};
+    workers_attach(shell.workers, 0, id, getpid(), (uint32_t)getuid(), pair[0], -1);
+    assert_true(workers_read(shell.workers, WORKERS));
+    assert_int_equal(workers_send_drain(shell.workers, 0, 90000), 0);
+    ssize_t n = recv(pair[1], text, sizeof text - 1, 0);
+    assert_true(n > 0);
+    text[n] = '\0';
+    assert_string_equal(text, "DRAIN=1\nDEADLINE_USEC=90000000\n");
+    close(pair[1]);
+    unlink(path);
+    rmdir(directory);
+}
+
+/* --- Events. */
+
+static void
+a_worker_that_cannot_be_killed_is_told_with_the_time_since_the_kill(void **state)
+{
+    (void)state;
+    struct action action = {.kind = ACT_EVENT,
+                            .event = EVENT_WORKER_UNKILLABLE,
+                            .worker = {.generation = 1},
+                            .handle = NONE,
+                            .other_handle = NONE,
+                            .drain_ms = 60000};
+    tell(&shell, &action);
+    assert_string_equal(told, "is still there 60 s after SIGKILL pid=0");
+}
+
+static void
+feed(enum event_kind kind, uint32_t generation)
+{
+    struct event event = {.kind = kind, .worker.generation = generation};
+    event.settings = &shell.record.pools[0].settings;
+    shell_feed(&shell, &event);
+}
+
+/* The worker has been released by then. */
+static void
+a_disabled_pool_is_told_with_the_last_line_of_the_worker_that_failed(void **state)
+{
+    (void)state;
+    int output[2];
+    feed(EV_POOL_ADD, 0);
+    feed(EV_POOL_START, 0);
+    assert_int_equal(pipe(output), 0);
+    assert_int_equal(write(output[1], "no database\n", 12), 12);
+    close(output[1]);
+    struct verb verb = {
+        .version = VERB_VERSION, .kind = VERB_SPAWNED, .worker.generation = 1, .pid = 77};
+    const int fds[] = {dup(keeper), output[0]};
+    shell_on_report(&shell, &verb, fds, 2);
+    report(VERB_EXECUTED, 1, PHASE_EXECUTED);
+    report(VERB_EXITED, 1, PHASE_EXITED);
+    assert_non_null(strstr(told, "disabled after 1 failures"));
+    assert_non_null(strstr(told, "last_line=\"no database\""));
+}
+
+#define SHELL_TEST(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SHELL_TEST(a_worker_without_a_record_that_is_gone_before_the_list_ends_is_not_awaited),
+        SHELL_TEST(workers_without_a_record_that_are_all_gone_before_the_list_ends_hold_nobody_up),
+        SHELL_TEST(a_stray_is_told_by_its_name_alone),
+        SHELL_TEST(a_worker_whose_address_is_as_long_as_can_be_gets_its_drain),
+        SHELL_TEST(a_worker_that_cannot_be_killed_is_told_with_the_time_since_the_kill),
+        SHELL_TEST(a_disabled_pool_is_told_with_the_last_line_of_the_worker_that_failed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
