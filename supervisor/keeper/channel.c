@@ -1,5 +1,5 @@
-/* channel.c - what a worker says arrives through: its own notify socket, at an address that nobody can
- * guess, and its output pipe. */
+/* channel.c - what a worker says arrives through: its own notify socket, at an address that nobody
+ * can guess, and its output pipe. */
 #include <sys/random.h>
 
 #include "supervisor/keeper/keeper.h"
@@ -7,8 +7,8 @@
 void
 channel_path(const struct keeper *k, const struct child *child, char *out, size_t size)
 {
-    int length = snprintf(out, size, "%s/w/%016llx%016llx", k->runtime, child->name[0],
-                          child->name[1]);
+    int length =
+        snprintf(out, size, "%s/w/%016llx%016llx", k->runtime, child->name[0], child->name[1]);
     assert(length > 0 && (size_t)length < size);
 }
 
@@ -58,8 +58,7 @@ channel_own(struct keeper *k, struct child *child, const struct record_pool *poo
         return 0;
     channel_path(k, child, path, sizeof path);
     int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    int error =
-        fd >= 0 && fchownat(fd, "", pool->uid, pool->gid, AT_EMPTY_PATH) == 0 ? 0 : -errno;
+    int error = fd >= 0 && fchownat(fd, "", pool->uid, pool->gid, AT_EMPTY_PATH) == 0 ? 0 : -errno;
     fd_close(&fd);
     return error;
 }

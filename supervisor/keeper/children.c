@@ -52,7 +52,7 @@ launcher_start(struct keeper *k)
         launcher_ended(k, -error);
 }
 
-/* The machine's limit of processes or descriptors: the first who waits is told, nobody else stops. */
+/* The machine's limit of processes or descriptors: the first who waits is told, no other stops. */
 static void
 child_refused(struct keeper *k, struct child *child, enum spawn_step step, int error)
 {

@@ -1,10 +1,10 @@
 /* engine.c - the engine's process: started, heard, seen off, started again, and stood in for. */
 #include "supervisor/keeper/keeper.h"
 
-/* An engine that dies within it counts for the back-off. Well below a second: one that is killed every
- * second is to be back at once each time. */
+/* An engine that dies within it counts for the back-off. Well below a second: one that is killed
+ * every second is to be back at once each time. */
 #define QUICK_MS        500
-#define DELAY_MS        100  /* after the second quick death, doubled at each further one */
+#define DELAY_MS        100 /* after the second quick death, doubled at each further one */
 #define DELAY_MAX_MS    5000
 #define ABSENT_MS       1000 /* without an engine, until what workers say is thrown away */
 #define DISCARD_MS      100  /* then as often; a pipe holds what is written meanwhile */
@@ -86,10 +86,9 @@ static bool
 engine_read(struct keeper *k)
 {
     static void (*const handlers[VERB_COUNT])(struct keeper *, const struct verb *) = {
-        [VERB_BIND] = socket_bind,     [VERB_LISTEN] = socket_listen,
-        [VERB_UNBIND] = socket_unbind, [VERB_SPAWN] = spawn_asked,
-        [VERB_SIGNAL] = worker_signal, [VERB_RELEASE] = worker_release,
-        [VERB_LIST] = messages_list,   [VERB_LEAVE] = engine_leave};
+        [VERB_BIND] = socket_bind,   [VERB_LISTEN] = socket_listen, [VERB_UNBIND] = socket_unbind,
+        [VERB_SPAWN] = spawn_asked,  [VERB_SIGNAL] = worker_signal, [VERB_RELEASE] = worker_release,
+        [VERB_LIST] = messages_list, [VERB_LEAVE] = engine_leave};
     struct verb verb;
     /* No room for descriptors: should any come, the kernel closes them. */
     ssize_t size = recv(k->engine.link, &verb, sizeof verb, MSG_DONTWAIT | MSG_TRUNC);
@@ -100,9 +99,9 @@ engine_read(struct keeper *k)
         timer_earliest(k, TIMER_OVERDUE, k->now + GRACE_MS);
         return false;
     }
-    if (size != (ssize_t)sizeof verb || verb.version != VERB_VERSION ||
-        verb.kind >= VERB_COUNT || handlers[verb.kind] == NULL) {
-        say("the engine said kind %u, version %u, %zd bytes; this poold knows version %u, %zu bytes",
+    if (size != (ssize_t)sizeof verb || verb.version != VERB_VERSION || verb.kind >= VERB_COUNT ||
+        handlers[verb.kind] == NULL) {
+        say("the engine said kind %u, version %u, %zd bytes; poold knows version %u, %zu bytes",
             verb.kind, verb.version, size, VERB_VERSION, sizeof verb);
         engine_lost(k, "it speaks another language");
         return false;
@@ -178,7 +177,7 @@ void
 engine_start(struct keeper *k)
 {
     char uid[16], gid[16];
-    const char *argv[8 + PASSED_MAX] = {"poold-exec",   "engine",          uid,       gid,
+    const char *argv[8 + PASSED_MAX] = {"poold-exec",   "engine",        uid,       gid,
                                         "poold-engine", "--runtime-dir", k->runtime};
     snprintf(uid, sizeof uid, "%u", k->record.header->engine_uid);
     snprintf(gid, sizeof gid, "%u", k->record.header->engine_gid);

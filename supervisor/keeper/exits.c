@@ -21,8 +21,7 @@ stat_read(pid_t pid, char name[16])
     fd_close(&fd);
     stat[MAX(size, 0)] = name[0] = '\0';
     const char *from = strchr(stat, '('), *to = strrchr(stat, ')');
-    if (from == NULL || to == NULL ||
-        sscanf(to + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) != 1)
+    if (from == NULL || to == NULL || sscanf(to + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) != 1)
         return 0;
     snprintf(name, 16, "%.*s", (int)(to - from - 1), from + 1);
     return flags;
@@ -82,8 +81,8 @@ exits_link_ready(struct keeper *k, uint32_t place)
         link_read(k, &k->workers.v[place], false);
 }
 
-/* The engine and the workers are seen by other means and stay until then; so does everyone while the
- * launcher owes us a pid, or the number of that child could be another's by then. */
+/* The engine and the workers are seen by other means and stay until then; so does everyone while
+ * the launcher owes us a pid, or the number of that child could be another's by then. */
 static bool
 is_stray(const struct keeper *k, pid_t pid)
 {

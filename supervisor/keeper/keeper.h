@@ -35,8 +35,10 @@
 /* What an epoll event is about, with a place in the table of workers for the last two; and what is
  * done at a time. */
 /* clang-format off */
-#define TAGS(X) X(SIGNALS, signals_read) X(ENGINE_LINK, engine_ready) X(LAUNCHER_LINK, launcher_ready) \
-    X(WORKER_LINK, exits_link_ready) X(WORKER_EXIT, exits_pidfd_ready)
+#define TAGS(X)                                                                    \
+    X(SIGNALS, signals_read) X(ENGINE_LINK, engine_ready)                          \
+    X(LAUNCHER_LINK, launcher_ready) X(WORKER_LINK, exits_link_ready)              \
+    X(WORKER_EXIT, exits_pidfd_ready)
 #define TIMERS(X)                                                 \
     X(REFILL,  children_refill) /* park children again         */ \
     X(SWEEP,   exits_sweep)     /* look for deaths and strays  */ \
@@ -170,7 +172,7 @@ struct keeper {
 /* Errors are negative errnos; "status": 0, or what poold exits with, after a line to stderr. */
 
 /* util.c */
-void say(const char *format, ...) ATTR_PRINTF(1, 2); /* a line to stderr; lost where it would block */
+void say(const char *format, ...) ATTR_PRINTF(1, 2); /* a line to stderr; never blocks */
 msec clock_now(void);
 void fd_close(int *fd);                     /* sets it to -1, which is ignored */
 void *table_map(size_t count, size_t size); /* zeroed, paid for by use; NULL: no memory */
@@ -180,7 +182,7 @@ int fds_send(int link, const void *bytes, size_t size, const int *fds, uint32_t 
 int options_read(struct keeper *k, int argc, char **argv);
 
 /* programs.c: poold-engine and poold-exec, held since the start. */
-int programs_open(void); /* status */
+int programs_open(struct keeper *k); /* status */
 _Noreturn void programs_ask_engine(struct keeper *k);
 /* image: HELPER_IMAGE_FD or HELPER_ENGINE_FD; gift becomes the child's descriptor 3. A pid. */
 pid_t program_start(int image, const char *const *argv, int gift);
@@ -192,7 +194,7 @@ void runtime_clean(struct keeper *k);
 int loader_run(struct keeper *k);
 
 /* loop.c */
-int loop_open(struct keeper *k);
+int loop_open(struct keeper *k); /* status */
 void loop_run(struct keeper *k); /* until k->done */
 int loop_watch(struct keeper *k, int fd, uint32_t events, enum tag tag, uint32_t place);
 void timer_earliest(struct keeper *k, enum timer timer, msec at); /* never later than it is */
@@ -222,7 +224,7 @@ void messages_list(struct keeper *k, const struct verb *verb);
 /* workers.c */
 int workers_open(struct workers *workers, uint32_t places);
 struct worker *worker_find(struct workers *workers, struct worker_id id, unsigned kind);
-struct worker *worker_add(struct workers *workers, struct worker_id id, uint8_t kind); /* NULL: full */
+struct worker *worker_add(struct workers *workers, struct worker_id id, uint8_t kind); /* or NULL */
 struct worker *worker_waiting(const struct workers *workers); /* who waits longest; there is one */
 /* The only way out of a phase; asserts that the step is a legal one. To FREE: it is forgotten. */
 void worker_enter(struct workers *workers, struct worker *worker, enum worker_in in);
@@ -231,7 +233,7 @@ void worker_release(struct keeper *k, const struct verb *verb);
 
 /* spawn.c */
 void spawn_asked(struct keeper *k, const struct verb *verb);
-void spawn_give(struct keeper *k, struct child *child); /* to who waits longest; else it is closed */
+void spawn_give(struct keeper *k, struct child *child); /* to who waits longest */
 void spawn_fail(struct keeper *k, enum spawn_step step, int error); /* who waits longest */
 
 /* children.c */

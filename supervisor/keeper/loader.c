@@ -56,8 +56,7 @@ loader_run(struct keeper *k)
     const char *argv[3 + PASSED_MAX] = {"poold-engine", "--load"};
     memcpy(argv + 2, k->passed, k->passed_count * sizeof *argv);
     k->config_fd = memfd_create("poold-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    pid_t pid = k->config_fd < 0 ? -errno
-                                 : program_start(HELPER_ENGINE_FD, argv, k->config_fd);
+    pid_t pid = k->config_fd < 0 ? -errno : program_start(HELPER_ENGINE_FD, argv, k->config_fd);
     if (pid < 0) {
         say("cannot start the loader: %s", strerror(-pid));
         return 1;

@@ -24,10 +24,11 @@ int
 loop_open(struct keeper *k)
 {
     /* What means something is read. The others are blocked, not ignored: that would be inherited,
-     * and so would what poold inherited; a SIGCHLD that is ignored even lets the kernel reap unseen.
+     * and so would what poold inherited; with SIGCHLD ignored the kernel would even reap unseen.
      * SIGXFSZ: a full quota must be an error of one write, not the end of everything. */
     static const int read_here[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1};
     static const int blocked[] = {SIGPIPE, SIGXFSZ, SIGTTIN, SIGTTOU, SIGTSTP, SIGUSR2};
+    sigset_t all;
     for (int signo = 1; signo < NSIG; signo++)
         signal(signo, SIG_DFL);
     sigemptyset(&k->signals);
@@ -35,14 +36,17 @@ loop_open(struct keeper *k)
         sigaddset(&k->signals, read_here[i]);
     k->signal_fd = signalfd(-1, &k->signals, SFD_CLOEXEC | SFD_NONBLOCK);
     k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    sigset_t all = k->signals;
+    all = k->signals;
     for (size_t i = 0; i < ARRAY_LEN(blocked); i++)
         sigaddset(&all, blocked[i]);
     sigprocmask(SIG_SETMASK, &all, NULL);
     for (size_t i = 0; i < TIMER_COUNT; i++)
         k->timers[i] = MSEC_NEVER;
     k->now = clock_now();
-    return loop_watch(k, k->signal_fd, EPOLLIN, TAG_SIGNALS, 0);
+    if (loop_watch(k, k->signal_fd, EPOLLIN, TAG_SIGNALS, 0) == 0)
+        return 0;
+    say("cannot make an event loop: %s", strerror(errno));
+    return 1;
 }
 
 /* One SIGCHLD may stand for many deaths, so it names nobody: workers are told by their pidfds, the
@@ -82,7 +86,6 @@ loop_run(struct keeper *k)
     static void (*const handlers[TAG_COUNT])(struct keeper *, uint32_t) = {TAGS(HANDLER_)};
     while (!k->done) {
         struct epoll_event events[TURN_MAX];
-        timers_fire(k);
         /* What came up in this turn is told before the next wait, in one place. */
         messages_pump(k);
         msec next = k->now + 3600000;
@@ -94,5 +97,6 @@ loop_run(struct keeper *k)
          * asks the kernel before it believes it. */
         for (int i = 0; i < count && !k->done; i++)
             handlers[events[i].data.u64 >> 32](k, (uint32_t)events[i].data.u64);
+        timers_fire(k);
     }
 }

@@ -7,7 +7,7 @@
 #define FDS_LEAST   256u       /* below it there is no room for anything */
 #define FDS_MOST    (1u << 20) /* more than any machine needs; some say a thousand million */
 #define PLACES_MOST 65536u
-#define FDS_OWN     (36u + 2u * CHILDREN_MAX + 3u * PARKED_MAX) /* that are no worker's and no socket's */
+#define FDS_OWN     (36u + 2u * CHILDREN_MAX + 3u * PARKED_MAX) /* no worker's, no socket's */
 #define LAST_MS     2000 /* for those who were killed to be reaped */
 
 /* Nothing inherited stays open, and as many as the system allows may be opened. */
@@ -101,23 +101,14 @@ main(int argc, char **argv)
     if (k->ask != NULL)
         programs_ask_engine(k);
 
+    int (*const stages[])(struct keeper *) = {descriptors_open, programs_open, loop_open,
+                                              runtime_open,     loader_run,    tables_open,
+                                              keeper_run};
     k->lock_fd = k->control_fd = k->state_fd = k->config_fd = k->engine.link = -1;
     umask(077);
-    status = descriptors_open(k);
-    if (status == 0)
-        status = programs_open();
-    if (status == 0 && loop_open(k) != 0) {
-        say("cannot make an event loop: %s", strerror(errno));
-        status = 1;
-    }
-    if (status == 0)
-        status = runtime_open(k);
-    if (status == 0)
-        status = loader_run(k);
-    if (status == 0 && !k->done)
-        status = tables_open(k);
-    if (status == 0 && !k->done)
-        status = keeper_run(k);
+    status = 0;
+    for (size_t i = 0; i < ARRAY_LEN(stages) && status == 0 && !k->done; i++)
+        status = stages[i](k);
     runtime_clean(k);
     return status;
 }

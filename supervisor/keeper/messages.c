@@ -1,9 +1,9 @@
 /* messages.c - what the engine is to be told, in the order in which it happened, until the link
  * takes it.
  *
- * One ring, never full with an engine that reads before it asks again: of a worker there are at most
- * three messages under way, and one in a list. It begins anew whenever it runs empty, so that only
- * the deepest backlog ever touches its pages. It ends with its engine: the next one asks LIST. */
+ * One ring, never full with an engine that reads before it asks again: of a worker there are at
+ * most three messages under way, and one in a list. It begins anew whenever it runs empty, so that
+ * only the deepest backlog ever touches its pages. It ends with its engine: the next one asks LIST. */
 #include "supervisor/keeper/keeper.h"
 
 #define PUMP_MAX  256 /* messages a turn; some 3 us each */
@@ -35,7 +35,8 @@ message_add(struct keeper *k, struct verb verb, uint32_t place)
 }
 
 void
-message_answer(struct keeper *k, struct verb question, enum verb_kind kind, unsigned step, int error)
+message_answer(struct keeper *k, struct verb question, enum verb_kind kind, unsigned step,
+               int error)
 {
     question.kind = (uint16_t)kind;
     question.step = step;
@@ -58,8 +59,8 @@ message_add_worker(struct keeper *k, const struct worker *worker, enum verb_kind
                         .code = worker->code,
                         .status = worker->status,
                         .phase = (uint16_t)(worker->in - IN_SPAWNED)};
-    bool with_fds = worker->kind == SPAWN_WORKER &&
-                    (kind == VERB_SPAWNED || kind == VERB_LISTED_WORKER);
+    bool with_fds =
+        worker->kind == SPAWN_WORKER && (kind == VERB_SPAWNED || kind == VERB_LISTED_WORKER);
     if (k->engine.attached) /* else LIST will have it */
         message_add(k, verb, with_fds ? (uint32_t)(worker - k->workers.v) : NONE);
 }

@@ -1,4 +1,4 @@
-/* options.c - poold's command line: what is the keeper's own, and what is for the engine's program. */
+/* options.c - poold's command line: what is the keeper's own, and what is for the engine. */
 #include <getopt.h>
 
 #include "supervisor/keeper/keeper.h"
@@ -40,7 +40,10 @@ int
 options_read(struct keeper *k, int argc, char **argv)
 {
     /* What is passed on keeps its two dashes, in front of the name that getopt wants. */
-#define PASSED_ON(name) {&("--" name)[2], required_argument, NULL, PASS}
+#define PASSED_ON(name)                                                                            \
+    {                                                                                              \
+        &("--" name)[2], required_argument, NULL, PASS                                             \
+    }
     enum { PASS, RUNTIME, CHECK, VERSION, HELP };
     static const struct option known[] = {PASSED_ON("config"),
                                           PASSED_ON("state-dir"),

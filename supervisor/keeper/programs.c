@@ -27,8 +27,9 @@ image_open(const char *name)
 /* The numbers are part of the contract with poold-exec; HELPER_LINK_FD is kept for gifts. They are
  * the lowest that are free, so each image gets its own. */
 int
-programs_open(void)
+programs_open(struct keeper *k)
 {
+    (void)k;
     int link = dup3(STDIN_FILENO, HELPER_LINK_FD, O_CLOEXEC);
     int helper = image_open("poold-exec"), engine = image_open("poold-engine");
     if (helper < 0 || engine < 0)
@@ -69,8 +70,8 @@ program_start(int image, const char *const *argv, int gift)
         error = posix_spawn_file_actions_adddup2(&actions, HELPER_ENGINE_FD, HELPER_ENGINE_FD);
     snprintf(path, sizeof path, "/proc/self/fd/%d", image);
     if (error == 0)
-        error = posix_spawn(&pid, path, &actions, &attributes, (char *const *)(uintptr_t)argv,
-                            environ);
+        error =
+            posix_spawn(&pid, path, &actions, &attributes, (char *const *)(uintptr_t)argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     return error == 0 ? pid : -error;
 }

@@ -41,7 +41,7 @@ lock_take(struct keeper *k)
         return 0;
     int error = errno;
     if (k->lock_fd >= 0 && (error == EAGAIN || error == EACCES || status.st_ino != 0)) {
-        /* Without a name by now: its owner was still there when we opened it, and has removed it. */
+        /* Without a name: its owner was still there when we opened it, and has removed it. */
         ssize_t length = pread(k->lock_fd, pid, sizeof pid - 1, 0);
         pid[length > 0 ? strcspn(pid, "\n") : 0] = '\0';
         say("already running in %s, pid %s", k->runtime, pid);
@@ -72,7 +72,7 @@ leftovers_remove(const struct keeper *k)
     closedir(directory);
 }
 
-/* Made under another name and then renamed: who finds `control` finds it with its mode, listening. */
+/* Made under another name and then renamed: who finds it finds it with its mode, listening. */
 static int
 control_open(struct keeper *k)
 {

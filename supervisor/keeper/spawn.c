@@ -106,7 +106,7 @@ spawn_asked(struct keeper *k, const struct verb *verb)
     else if (verb->worker.pool >= record->header->pools || verb->worker.generation == 0 ||
              (verb->spawn == SPAWN_COMMAND && record->pools[verb->worker.pool].ready.count == 0))
         error = ENOENT;
-    if (error == 0 && worker != NULL) { /* by an engine that does not know: the same answers again */
+    if (error == 0 && worker != NULL) { /* the engine does not know: the same answers again */
         worker->request = verb->request;
         life_tell(k, worker);
         return;

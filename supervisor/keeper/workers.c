@@ -65,13 +65,14 @@ worker_waiting(const struct workers *workers)
 void
 worker_enter(struct workers *workers, struct worker *worker, enum worker_in in)
 {
-    static const uint8_t legal[WORKER_IN_COUNT] = { /* bits: where a phase may lead */
-        [IN_FREE] = 1 << IN_WAITING,
-        [IN_WAITING] = 1 << IN_SPAWNED | 1 << IN_FREE,
-        [IN_SPAWNED] = 1 << IN_EXECUTED | 1 << IN_EXEC_FAILED,
-        [IN_EXECUTED] = 1 << IN_EXITED,
-        [IN_EXEC_FAILED] = 1 << IN_EXITED,
-        [IN_EXITED] = 1 << IN_FREE};
+    static const uint8_t legal[WORKER_IN_COUNT] = {/* bits: where a phase may lead */
+                                                   [IN_FREE] = 1 << IN_WAITING,
+                                                   [IN_WAITING] = 1 << IN_SPAWNED | 1 << IN_FREE,
+                                                   [IN_SPAWNED] =
+                                                       1 << IN_EXECUTED | 1 << IN_EXEC_FAILED,
+                                                   [IN_EXECUTED] = 1 << IN_EXITED,
+                                                   [IN_EXEC_FAILED] = 1 << IN_EXITED,
+                                                   [IN_EXITED] = 1 << IN_FREE};
     assert((legal[worker->in] & 1 << in) != 0);
     if (worker->in == IN_WAITING) {
         assert(worker == worker_waiting(workers)); /* nobody is served out of turn */
@@ -99,7 +100,7 @@ worker_signal(struct keeper *k, const struct verb *verb)
         worker->withdrawn = true;
     if (worker->in < IN_SPAWNED)
         return;
-    /* The pid is our child's, and not released: it can be nobody else's, but may lead no group yet. */
+    /* The pid is our child's, and not released: it is nobody else's, but may lead no group yet. */
     if (verb->argument != TARGET_GROUP || kill(-worker->child.pid, verb->signo) != 0)
         kill(worker->child.pid, verb->signo);
 }
