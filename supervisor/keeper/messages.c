@@ -3,7 +3,7 @@
  *
  * One ring, never full with an engine that reads before it asks again: of a worker there are at
  * most three messages under way, and one in a list. It begins anew whenever it runs empty, so that
- * only the deepest backlog ever touches its pages. It ends with its engine: the next one asks LIST. */
+ * only the deepest backlog ever touches its pages. It ends with its engine: the next asks LIST. */
 #include "supervisor/keeper/keeper.h"
 
 #define PUMP_MAX  256 /* messages a turn; some 3 us each */
