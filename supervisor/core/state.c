@@ -261,7 +261,8 @@ tell_worker(struct core *core, uint32_t event, uint32_t worker)
 #define ACTIONS_A_WORKER 8u
 #define ACTIONS_A_POOL   16u
 
-uint32_t
+/* Most actions that one pool can cause in one pass. */
+static uint32_t
 pool_actions_max(const struct core *core, uint32_t pool)
 {
     return ACTIONS_A_POOL + ACTIONS_A_WORKER * (pool_records(core, pool) + 1);

@@ -232,8 +232,7 @@ struct action *act_pool(struct core *, enum action_kind, uint32_t pool);
 struct action *tell_worker(struct core *, uint32_t event, uint32_t worker);
 struct action *tell_pool(struct core *, uint32_t event, uint32_t pool);
 
-/* Most actions that one pool can cause in one pass, so that a step can stop in time. */
-uint32_t pool_actions_max(const struct core *, uint32_t pool);
+/* Whether one pass over the pool fits the list of actions: else the step stops in time. */
 bool actions_have_room(const struct core *, uint32_t pool);
 
 /* The bytes of a record that are saved; 0: it is empty. Borrowed until the next change. */

@@ -13,23 +13,6 @@
 
 #define RECENT_DEFAULT 50u
 
-/* "12", "0.250" and the like may stand in JSON as they are. */
-static bool
-is_number(const char *text, size_t len)
-{
-    size_t at = len > 0 && text[0] == '-', digits = 0, points = 0;
-    if (at + 1 < len && text[at] == '0' && text[at + 1] != '.')
-        return false;
-    for (; at < len; at++) {
-        bool point = text[at] == '.' && digits > 0 && at + 1 < len;
-        if (!point && (text[at] < '0' || text[at] > '9'))
-            return false;
-        points += point;
-        digits += !point;
-    }
-    return digits > 0 && points <= 1;
-}
-
 static void
 fields_describe(struct json_out *out, const char *fields)
 {
@@ -40,7 +23,7 @@ fields_describe(struct json_out *out, const char *fields)
         snprintf(key, sizeof key, "%.*s", (int)MIN(pair.key_len, sizeof key - 1), pair.key);
         snprintf(value, sizeof value, "%.*s", (int)MIN(pair.value_len, sizeof value - 1),
                  pair.value);
-        if (is_number(value, strlen(value)))
+        if (field_is_number(&pair))
             json_out_json(out, key, value);
         else
             json_out_string(out, key, value);

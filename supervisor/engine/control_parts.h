@@ -146,7 +146,6 @@ bool request_pool_is_there(struct client *, const struct request *);
 #define CONTROL_METHOD(name, text, role, must, may, help)                                          \
     void method_##name(struct client *, const struct request *);
 #include "supervisor/engine/control.def"
-const char *role_name(enum control_role);
 void request_describe_methods(struct json_out *);
 
 /* --- control_status.c */
@@ -154,7 +153,6 @@ void request_describe_methods(struct json_out *);
 void stream_begin(struct client *, const struct stream *);
 void stream_run(struct client *);
 void stream_end(struct client *);
-void status_stream_run(struct client *, uint32_t units); /* STREAM_POOLS, STREAM_WORKERS */
 
 /* --- control_change.c */
 void calls_forget(struct client *); /* it has gone: nobody waits for its calls */

@@ -46,7 +46,7 @@ static const char *const kind_texts[] = {
     [KIND_COUNT] = "a whole number of at least 0",
 };
 
-const char *
+static const char *
 role_name(enum control_role role)
 {
     static const char *const names[] = {"none", "viewer", "operator", "admin"};

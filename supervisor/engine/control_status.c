@@ -339,17 +339,6 @@ stream_end(struct client *client)
     client->stream.kind = STREAM_NONE;
 }
 
-void
-stream_run(struct client *client)
-{
-    uint32_t streams = client->control->stream_count;
-    uint32_t units = MAX(STREAM_UNITS_TURN / MAX(streams, 1), STREAM_UNITS_LEAST);
-    if (client->stream.kind == STREAM_POOLS || client->stream.kind == STREAM_WORKERS)
-        status_stream_run(client, units);
-    else if (client->stream.kind != STREAM_NONE)
-        events_stream_run(client, units);
-}
-
 /* The newest event's number: events.subscribe after it misses nothing. */
 static int64_t
 last_seq(const struct client *client)
@@ -357,27 +346,8 @@ last_seq(const struct client *client)
     return (int64_t)events_next(shell_events(client->control->shell)) - 1;
 }
 
+/* STREAM_POOLS, STREAM_WORKERS. */
 static void
-pools_begin(struct client *client, const struct request *request, enum stream_kind kind)
-{
-    uint32_t count = shell_record(client->control->shell)->header->pools;
-    struct stream stream = {.kind = kind, .pool_end = count};
-    if (request->pool != NONE) {
-        stream.pool = request->pool;
-        stream.pool_end = request->pool + 1;
-    }
-    if (request->id[0] == '\0') /* a notification: nobody waits for it */
-        return;
-    struct json_out *out = reply_begin(client, request->id).out;
-    json_out_open(out, NULL, '{');
-    if (kind == STREAM_POOLS)
-        supervisor_describe(out, "supervisor", client->control);
-    json_out_number(out, "from_seq", last_seq(client));
-    json_out_open(out, kind == STREAM_POOLS ? "pools" : "workers", '[');
-    stream_begin(client, &stream);
-}
-
-void
 status_stream_run(struct client *client, uint32_t units)
 {
     const struct shell *shell = client->control->shell;
@@ -399,6 +369,37 @@ status_stream_run(struct client *client, uint32_t units)
     json_out_close(out, '}');
     json_out_text(out, "}\n");
     stream_end(client);
+}
+
+void
+stream_run(struct client *client)
+{
+    uint32_t streams = client->control->stream_count;
+    uint32_t units = MAX(STREAM_UNITS_TURN / MAX(streams, 1), STREAM_UNITS_LEAST);
+    if (client->stream.kind == STREAM_POOLS || client->stream.kind == STREAM_WORKERS)
+        status_stream_run(client, units);
+    else if (client->stream.kind != STREAM_NONE)
+        events_stream_run(client, units);
+}
+
+static void
+pools_begin(struct client *client, const struct request *request, enum stream_kind kind)
+{
+    uint32_t count = shell_record(client->control->shell)->header->pools;
+    struct stream stream = {.kind = kind, .pool_end = count};
+    if (request->pool != NONE) {
+        stream.pool = request->pool;
+        stream.pool_end = request->pool + 1;
+    }
+    if (request->id[0] == '\0') /* a notification: nobody waits for it */
+        return;
+    struct json_out *out = reply_begin(client, request->id).out;
+    json_out_open(out, NULL, '{');
+    if (kind == STREAM_POOLS)
+        supervisor_describe(out, "supervisor", client->control);
+    json_out_number(out, "from_seq", last_seq(client));
+    json_out_open(out, kind == STREAM_POOLS ? "pools" : "workers", '[');
+    stream_begin(client, &stream);
 }
 
 void

@@ -9,6 +9,23 @@
 
 #define VALUE_LEAST 16u /* less of a value than this tells nobody anything: the pair is left out */
 
+/* "12", "0.250" and the like. */
+static bool
+is_number(const char *text, size_t len)
+{
+    size_t at = len > 0 && text[0] == '-', digits = 0, points = 0;
+    if (at + 1 < len && text[at] == '0' && text[at + 1] != '.')
+        return false;
+    for (; at < len; at++) {
+        bool point = text[at] == '.' && digits > 0 && at + 1 < len;
+        if (!point && (text[at] < '0' || text[at] > '9'))
+            return false;
+        points += point;
+        digits += !point;
+    }
+    return digits > 0 && points <= 1;
+}
+
 /* Adds "key=value" as it is, or nothing. */
 static void
 fields_add(struct event_fields *fields, const char *key, const char *value)
@@ -66,7 +83,7 @@ fields_string(struct event_fields *fields, const char *key, const char *value)
     if (room < MIN(len, VALUE_LEAST))
         return;
     len = text_escape(escaped, sizeof escaped, value, len);
-    bool quoted = len == 0 || memchr(escaped, ' ', len) != NULL;
+    bool quoted = len == 0 || memchr(escaped, ' ', len) != NULL || is_number(escaped, len);
     text[0] = '"';
     len = escape_quotes(text + 1, MAX(room, VALUE_LEAST) + 1, escaped, len);
     memcpy(text + 1 + len, "\"", 2);
@@ -86,9 +103,15 @@ fields_next(const char **at, struct field_pair *out)
     bool quoted = *value == '"';
     value += quoted;
     size_t value_len = strcspn(value, quoted ? "\"" : " ");
-    *out = (struct field_pair){key, value, key_len, value_len};
+    *out = (struct field_pair){key, value, key_len, value_len, quoted};
     *at = value + value_len + (quoted && value[value_len] == '"');
     return true;
+}
+
+bool
+field_is_number(const struct field_pair *pair)
+{
+    return !pair->quoted && is_number(pair->value, pair->value_len);
 }
 
 /* The length of the whole pairs at the start of fields that take at most room bytes. */

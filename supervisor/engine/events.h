@@ -33,10 +33,10 @@ const struct event_row *event_rows(size_t *out_count);
 const char *event_severity_name(uint8_t severity);
 
 /* key=value pairs of one event, in the order they are added; start with {0}. Values of strings are
- * escaped (again changes nothing), and quoted where they hold a space or are empty; a double quote
- * in them becomes \x22, so a quoted value ends at the next quote. A value that does not fit is cut
- * with "...", a pair of which too little would be left is left out: put what matters first and the
- * text of a worker last. Keys are literals of ours. */
+ * escaped (again changes nothing), and quoted where they hold a space, are empty or look like a
+ * number; a double quote in them becomes \x22, so a quoted value ends at the next quote. A value
+ * that does not fit is cut with "...", a pair of which too little would be left is left out: put
+ * what matters first and the text of a worker last. Keys are literals of ours. */
 struct event_fields {
     uint16_t len;
     char text[510];
@@ -50,8 +50,11 @@ void fields_string(struct event_fields *, const char *key, const char *value);
 struct field_pair {
     const char *key, *value;
     size_t key_len, value_len;
+    bool quoted;
 };
 bool fields_next(const char **at, struct field_pair *out);
+/* Whether it was written as a number; it may stand in JSON as it is then. */
+bool field_is_number(const struct field_pair *);
 
 /* One event as sinks see it. Borrowed for the call. */
 struct event_seen {

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define QUEUE_KEEP    64u /* messages: the first size of the queue, which it keeps when empty */
 #define LINK_TURN_MAX 16u /* messages a loop turn: with what follows from them 25 to 70 us each */
 
 struct keeper_link {
@@ -143,6 +144,11 @@ link_flush(struct keeper_link *link)
         link->queue_at = (link->queue_at + 1) % link->queue_cap;
         link->queue_len--;
     }
+    if (link->queue_len == 0 && link->queue_cap > QUEUE_KEEP) {
+        free(link->queue); /* what a burst took is given back */
+        link->queue = NULL;
+        link->queue_at = link->queue_cap = 0;
+    }
     io_watch_want(link->watch, IO_READ | (link->queue_len > 0 ? IO_WRITE : 0));
 }
 
@@ -153,7 +159,7 @@ static void
 link_enqueue(struct keeper_link *link, const struct verb *verb)
 {
     if (link->queue_len == link->queue_cap) {
-        uint32_t cap = link->queue_cap == 0 ? 64 : link->queue_cap * 2;
+        uint32_t cap = link->queue_cap == 0 ? QUEUE_KEEP : link->queue_cap * 2;
         struct verb *queue = malloc(cap * sizeof *queue);
         if (queue == NULL)
             abort();

@@ -348,7 +348,9 @@ shell_turn(void *ctx)
         shell_now(shell) - shell->awaited_at > STALL_MS)
         shell->believe_at = shell_now(shell) + STALL_GRACE_MS;
     shell_boot(shell);
-    if (core_deadline(shell->core) <= shell_now(shell) && deadline_is_confirmed(shell)) {
+    if (core_deadline(shell->core) > shell_now(shell)) {
+        shell->confirm_rounds = 0; /* what was due is not any more: the next one has all its rounds */
+    } else if (deadline_is_confirmed(shell)) {
         struct event tick = {.kind = EV_TICK};
         shell_feed(shell, &tick);
     }

@@ -229,7 +229,10 @@ tell_recycle_done(struct story *story)
     fields_seconds(fields, "total", action->total_ms);
     /* Nobody counts requests yet: a worker that left by itself lost none, one that was killed at the
      * end of its drain may have. */
-    fields_string(fields, "lost", action->killed ? "unknown" : "0");
+    if (action->killed)
+        fields_string(fields, "lost", "unknown");
+    else
+        fields_number(fields, "lost", 0);
     emit(story, EVENT_RECYCLE_DONE, "replaced worker %u.%u (%s) in %s: ready after %s, %s after %s",
          action->other.slot, action->other.generation, cause_name(action->cause),
          tell_span(total, sizeof total, action->total_ms),
@@ -290,10 +293,10 @@ tell_pool_disabled(struct story *story)
     fields_seconds(&story->fields, "interval", action->limit_ms);
     if (failed.last_line[0] != '\0')
         fields_string(&story->fields, "last_line", failed.last_line);
+    /* Short: the ring keeps some 200 bytes of text and fields, and max_failures is among these. */
     emit(story, EVENT_POOL_DISABLED,
-         "disabled after %u failures within %s (failure.max_failures %u): %s; nothing is started "
-         "any more until `poolctl start %s`",
-         action->count, tell_span(window, sizeof window, action->limit_ms), action->limit, failures,
+         "disabled: %u failures in %s, %s; poolctl start %s enables it", action->count,
+         tell_span(window, sizeof window, action->limit_ms), failures,
          shell_pool_name(story->shell, action->worker.pool));
 }
 

@@ -88,7 +88,4 @@ void programs_resolve(struct load *, struct draft *, const char *path);
 /* The sockets of draft's pool into the image and its record. */
 void listen_resolve(struct load *, struct draft *, const char *pool, const struct identity *);
 
-/* Parses an address; reports what is wrong at load->pointer. */
-bool listen_parse(struct load *, const char *text, struct record_socket *);
-
 #endif

@@ -178,7 +178,8 @@ key_allowed(const struct config_key *key, char buf[KEY_ALLOWED_MAX])
     return buf;
 }
 
-const char *
+/* "integer 1..1024": what key_allowed says, short. Returns buf. */
+static const char *
 key_type(const struct config_key *key, char buf[KEY_ALLOWED_MAX])
 {
     char least[UNIT_TEXT_MAX], most[UNIT_TEXT_MAX];

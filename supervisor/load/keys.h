@@ -73,7 +73,4 @@ const char *key_nearest(const char *group, const char *name, char buf[KEY_ADVICE
 #define KEY_ALLOWED_MAX 192
 const char *key_allowed(const struct config_key *, char buf[KEY_ALLOWED_MAX]);
 
-/* "integer 1..1024": the same, short. Returns buf. */
-const char *key_type(const struct config_key *, char buf[KEY_ALLOWED_MAX]);
-
 #endif

@@ -113,7 +113,8 @@ parse_inet(struct load *load, const char *text, const char *host, uint16_t port,
     return true;
 }
 
-bool
+/* Parses an address; reports what is wrong at load->pointer. */
+static bool
 listen_parse(struct load *load, const char *text, struct record_socket *out)
 {
     char host[TEXT_WORD_MAX];

@@ -8,6 +8,7 @@ import os
 
 import load
 from harness import claim
+from waiting import wait_until
 
 APPLICATION = '''
 import os
@@ -39,12 +40,27 @@ def gunicorn(box, address, *arguments, ready="notify", **settings):
     }
 
 
+def wait_until_serving(poold, pool):
+    """gunicorn says READY=1 before its own child has set up its signals. A TERM in that instant never
+    reaches the child, and gunicorn kills it after its graceful time-out, requests and all; so a
+    recycle right behind a recycle would find gunicorn's fault and not poold's."""
+    answered = set()
+
+    def all_have_answered():
+        answered.add(load.fetch(pool["listen"][0])["pid"])
+        return answered >= {worker["pid"] for worker in poold.workers("web", "ready")}
+
+    wait_until(all_have_answered, 20, "an answer of each gunicorn")
+
+
 def recycle_under_load(box, pool, times):
     poold = box.poold({"web": pool})
     poold.wait_state("web", "started", limit=20)
+    wait_until_serving(poold, pool)
     running = box.load(pool["listen"][0])
     for _ in range(times):
         poold.ctl("recycle", "web", "--wait")
+        wait_until_serving(poold, pool)
     counts = running.finish_without_failure()
     assert len(counts["pids"]) == times + 1, counts
     assert len(poold.events(6022, "web")) == times
@@ -73,9 +89,11 @@ def a_garden_of_gunicorns_rolls_without_a_lost_request(box):
     pool = gunicorn(box, box.address(), "--preload", workers={"min": 2})
     poold = box.poold({"web": pool})
     poold.wait_state("web", "started", limit=20)
+    wait_until_serving(poold, pool)
     running = box.load(pool["listen"][0])
     for _ in range(2):
         poold.ctl("recycle", "web", "--wait")
+        wait_until_serving(poold, pool)
     running.finish_without_failure()
     assert len(poold.events(6022, "web")) == 4
 
@@ -84,6 +102,7 @@ def fail_under_load(box, pool):
     """The successor cannot import its application: the old one serves on, and the mended one follows."""
     poold = box.poold({"web": pool})
     poold.wait_state("web", "started", limit=20)
+    wait_until_serving(poold, pool)
     running = box.load(pool["listen"][0])
     old = load.fetch(pool["listen"][0])["pid"]
     broken = box.touch("broken")

@@ -182,6 +182,29 @@ fields_are_written_in_order(void **state)
     assert_int_equal(fields.len, strlen(fields.text));
 }
 
+/* Whoever reads them as JSON gets one type for one field, whatever a worker has printed. */
+static void
+text_that_looks_like_a_number_stays_text(void **state)
+{
+    (void)state;
+    static const bool numbers[] = {true, true, false, false, false};
+    struct event_fields fields = {0};
+    fields_number(&fields, "pid", -42);
+    fields_seconds(&fields, "age", 1250);
+    fields_string(&fields, "last_line", "42");
+    fields_string(&fields, "status", "0.5");
+    fields_string(&fields, "lost", "unknown");
+    assert_string_equal(fields.text,
+                        "pid=-42 age=1.250 last_line=\"42\" status=\"0.5\" lost=unknown");
+    const char *at = fields.text;
+    struct field_pair pair;
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        assert_true(fields_next(&at, &pair));
+        assert_int_equal(field_is_number(&pair), numbers[i]);
+    }
+    assert_false(fields_next(&at, &pair));
+}
+
 static void
 values_are_escaped_and_quoted(void **state)
 {
@@ -372,6 +395,7 @@ main(int argc, char **argv)
         return 0;
     }
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_that_looks_like_a_number_stays_text),
         cmocka_unit_test(the_catalogue_is_in_order_and_has_no_name_twice),
         cmocka_unit_test(the_fields_of_the_catalogue_are_those_that_the_engine_writes),
         cmocka_unit_test(the_manual_lists_exactly_the_catalogue),

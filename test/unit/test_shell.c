@@ -231,7 +231,7 @@ a_disabled_pool_is_told_with_the_last_line_of_the_worker_that_failed(void **stat
     shell_on_report(&shell, &verb, fds, 2);
     report(VERB_EXECUTED, 1, PHASE_EXECUTED);
     report(VERB_EXITED, 1, PHASE_EXITED);
-    assert_non_null(strstr(told, "disabled after 1 failures"));
+    assert_non_null(strstr(told, "disabled: 1 failures"));
     assert_non_null(strstr(told, "last_line=\"no database\""));
 }
 
