@@ -1,6 +1,6 @@
 /* children.c - the supply of children: the launcher that makes them, and those that are parked.
  *
- * No pid is held here: a child or a launcher ends by itself when its link is closed, and whoever
+ * No pid is signalled here: a child or a launcher ends by itself when its link is closed, and whoever
  * died unused is reaped as a stray. What the dead launcher was asked for is asked of the next one:
  * children that it made without saying so have no specification, so nothing is started twice. */
 #include <sys/syscall.h>
@@ -143,6 +143,17 @@ launcher_ready(struct keeper *k, uint32_t place)
     children_serve(k);
 }
 
+/* Reaped already: one that was parked is not to be given to anybody. */
+void
+children_died(struct keeper *k, pid_t pid)
+{
+    for (uint32_t i = 0; i < k->children.made; i++) {
+        if (child_at(&k->children, i)->pid == pid)
+            child_close(k, child_at(&k->children, i));
+    }
+    timer_earliest(k, TIMER_REFILL, k->now + REFILL_MS);
+}
+
 void
 children_refill(struct keeper *k)
 {
@@ -151,8 +162,13 @@ children_refill(struct keeper *k)
         timer_earliest(k, TIMER_REFILL, children->not_before);
         return;
     }
-    while (children->made > 0 && child_at(children, 0)->link < 0)
-        child_drop(children);
+    uint32_t kept = 0; /* those without a link are dead or were never made: the others close up */
+    for (uint32_t i = 0; i < children->count; i++) {
+        if (child_at(children, i)->link >= 0)
+            *child_at(children, kept++) = *child_at(children, i);
+    }
+    children->made -= children->count - kept;
+    children->count = kept;
     if (children->launcher < 0)
         launcher_start(k);
     children_ask(k, k->workers.waiting_count + children->parked);

@@ -240,6 +240,7 @@ void spawn_fail(struct keeper *k, enum spawn_step step, int error); /* who waits
 void children_open(struct keeper *k);
 void children_close(struct keeper *k);
 void children_serve(struct keeper *k); /* children for the workers that wait */
+void children_died(struct keeper *k, pid_t pid); /* a parked one, or a launcher */
 
 /* channel.c: how a worker is heard. */
 int channel_open(struct keeper *k, struct child *child, enum spawn_step *step);
