@@ -8,6 +8,8 @@
 
 #include "supervisor/exec/syscall.h"
 
+#define SIGNALS_MAX 64
+
 /* libc's start-up costs more than everything that a child does here (43 CPUID instructions, each a
  * trap in a virtual machine), so there is none: design/spawn.md has the numbers. */
 #if defined(__x86_64__)
@@ -27,6 +29,7 @@ __asm__(".globl _start\n"
 #endif
 
 _Noreturn static void engine_run(char **argv, char *const *envp);
+static void signals_reset(void);
 static bool word_is(const char *word, const char *wanted);
 static uint32_t number_read(const char *digits);
 _Noreturn static void engine_failed(struct failure failure);
@@ -37,10 +40,9 @@ helper_main(long *stack)
     long argc = stack[0];
     char **argv = (char **)(stack + 1);
     SYS5(SYS_prctl, PR_SET_NAME, HELPER_NAME, 0, 0, 0);
+    signals_reset();
     if (argc == 2 && word_is(argv[1], "launch"))
         launcher_run();
-    if (argc == 2 && word_is(argv[1], "park"))
-        child_run(HELPER_LINK_FD, heritage_make());
     if (argc >= 5 && word_is(argv[1], "engine"))
         engine_run(argv + 2, argv + argc + 1);
     sys_exit(HELPER_EXIT); /* started by hand: it has nothing to say to a person */
@@ -81,6 +83,16 @@ engine_run(char **argv, char *const *envp)
     SYS3(SYS_fcntl, HELPER_ENGINE_FD, F_SETFD, FD_CLOEXEC);
     long result = SYS5(SYS_execveat, HELPER_ENGINE_FD, "", argv + 2, envp, AT_EMPTY_PATH);
     engine_failed((struct failure){STEP_EXEC, (int)-result});
+}
+
+/* Exec keeps what is ignored, and libc's posix_spawn ignores two signals that no libc call can give
+ * back: so all of them, once, for everyone who comes from here. */
+static void
+signals_reset(void)
+{
+    static const unsigned long as_default[4] = {0}; /* handler, flags, restorer, mask */
+    for (long signo = 1; signo <= SIGNALS_MAX; signo++)
+        SYS4(SYS_rt_sigaction, signo, as_default, NULL, sizeof as_default[3]);
 }
 
 static bool

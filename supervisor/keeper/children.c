@@ -1,352 +1,191 @@
-/* children.c - the supply of children: the launcher that makes them, those that are parked, and,
- * where no launcher can be used, children made directly. */
-#include <errno.h>
-#include <signal.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
+/* children.c - the supply of children: the launcher that makes them, and those that are parked.
+ *
+ * No pid is signalled here: a child or a launcher ends by itself when its link is closed, and whoever
+ * died unused is reaped as a stray. What the dead launcher was asked for is asked of the next one:
+ * children that it made without saying so have no specification, so nothing is started twice. */
+#include <sys/syscall.h>
 
-#include "supervisor/exec/spec.h"
 #include "supervisor/keeper/keeper.h"
 
-#define REFILL_MS          3    /* after use: the replacement that just started goes first */
-#define REST_MS            1000 /* after a child that nobody could use */
-#define PROBE_MS           2000 /* for the launcher's first child, at the start only */
-#define LAUNCHER_TRIES_MAX 5u   /* in a row, then children are made directly for good */
+#define REFILL_MS 3    /* after use: the replacement that just started goes first */
+#define REST_MS   1000 /* after a child that could not be made */
+#define DELAY_MS  100  /* for each launcher in a row that made no child */
+#define PATIENCE  5u   /* after as many, who waits for a child is told that there is none */
 
-static void children_assign(struct keeper *k);
-static void children_want(struct keeper *k, uint32_t wanted);
-static void launcher_probe(struct keeper *k);
-static void launcher_give_up(struct keeper *k);
-static void launches_forget(struct children *children);
-static void launcher_ended(struct keeper *k);
-static int child_make(struct keeper *k);
-static int child_ask(struct keeper *k, int child_end);
-static int child_start(struct keeper *k, int child_end, int *link);
-static void child_arrived(struct keeper *k, pid_t pid, int link);
-static void child_refused(struct keeper *k, int error);
-static bool reply_read(struct keeper *k);
-
-void
-children_open(struct keeper *k)
+static struct child *
+child_at(struct children *children, uint32_t offset)
 {
-    struct children *children = &k->children;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    children->launcher_link = children->launcher_pidfd = -1;
-    children->parked_target = (uint32_t)MIN(MAX(cores, 1) * 2, (long)PARKED_MAX);
-    children->use_launcher = !k->options.no_launcher;
-    if (children->use_launcher)
-        launcher_probe(k);
-    children_refill(k);
+    return &children->v[(children->at + offset) % CHILDREN_MAX];
 }
 
-void
-children_close(struct keeper *k)
+static void
+child_drop(struct children *children)
+{
+    children->at = (children->at + 1) % CHILDREN_MAX;
+    children->made--;
+    children->count--;
+}
+
+/* error: why the launcher has ended, or could not even begin. */
+static void
+launcher_ended(struct keeper *k, int error)
 {
     struct children *children = &k->children;
-    for (uint32_t i = 0; i < children->parked_count; i++)
-        kill(children->parked[i].pid, SIGKILL);
-    if (children->launcher > 0)
-        kill(children->launcher, SIGKILL);
-    launches_forget(children);
-    while (k->spare_count > 0)
-        channel_close(k, &k->spares[--k->spare_count]);
+    fd_close(&children->launcher);
+    while (children->count > children->made)
+        child_close(k, child_at(children, --children->count));
+    children->not_before = k->now + children->failures * DELAY_MS;
+    children->failures = MIN(children->failures + 1, 2 * PATIENCE);
+    timer_earliest(k, TIMER_REFILL, children->not_before);
+    while (children->failures >= PATIENCE && k->workers.waiting_count > 0)
+        spawn_fail(k, STEP_CLONE, error);
+}
+
+static void
+launcher_start(struct keeper *k)
+{
+    static const char *const argv[] = {"poold-exec", "launch", NULL};
+    int error = program_link(argv, &k->children.launcher);
+    if (error > 0)
+        error = loop_watch(k, k->children.launcher, EPOLLIN, TAG_LAUNCHER_LINK, 0);
+    if (error < 0)
+        launcher_ended(k, -error);
+}
+
+/* The machine's limit of processes or descriptors: the first who waits is told, no other stops. */
+static void
+child_refused(struct keeper *k, struct child *child, enum spawn_step step, int error)
+{
+    child_close(k, child);
+    k->children.not_before = k->now + REST_MS;
+    timer_earliest(k, TIMER_REFILL, k->children.not_before);
+    if (k->workers.waiting_count > 0)
+        spawn_fail(k, step, error);
+}
+
+/* Brings the number of children, made or asked for, to wanted, as far as the launcher takes it: its
+ * answers, or time, bring us here again. */
+static void
+children_ask(struct keeper *k, uint32_t wanted)
+{
+    const struct launch_request request = {.version = SPEC_VERSION};
+    struct children *children = &k->children;
+    while (children->launcher >= 0 && children->count < MIN(wanted, CHILDREN_MAX)) {
+        struct child child = CHILD_NONE;
+        int pair[2] = {-1, -1};
+        int error = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0
+                        ? -errno
+                        : fds_send(children->launcher, &request, sizeof request, &pair[1], 1);
+        fd_close(&pair[1]);
+        child.link = pair[0];
+        if (pair[0] < 0)
+            child_refused(k, &child, STEP_CLONE, -error);
+        else if (error == 0)
+            *child_at(children, children->count++) = child;
+        else
+            close(pair[0]);
+        if (error != 0) {
+            timer_earliest(k, TIMER_REFILL, k->now + REFILL_MS);
+            return;
+        }
+    }
 }
 
 void
 children_serve(struct keeper *k)
 {
-    children_assign(k);
-    children_want(k, k->workers.waiting_count);
-    if (k->children.use_launcher)
-        return;
-    /* Direct children are there at once; what one turn's worth of them did not serve, the next
-     * does. */
-    children_assign(k);
-    if (k->workers.waiting_count > 0)
-        timer_earliest(k, TIMER_REFILL, k->now + 1);
+    struct children *children = &k->children;
+    while (k->workers.waiting_count > 0 && children->made > 0) {
+        if (child_at(children, 0)->link >= 0)
+            spawn_give(k, child_at(children, 0));
+        child_drop(children);
+    }
+    children_ask(k, k->workers.waiting_count);
+    /* Parked again, but not in the way of what was just started. */
+    if (children->count < children->parked)
+        timer_earliest(k, TIMER_REFILL, MAX(k->now + REFILL_MS, children->not_before));
+}
+
+/* One answer of the launcher, about the first child that it owes. Whether there may be more. */
+static bool
+reply_read(struct keeper *k)
+{
+    struct children *children = &k->children;
+    struct launch_reply reply;
+    ssize_t size = recv(children->launcher, &reply, sizeof reply, MSG_DONTWAIT);
+    if (size < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    if (size != (ssize_t)sizeof reply || children->made == children->count) {
+        launcher_ended(k, ECHILD);
+        return false;
+    }
+    struct child *child = child_at(children, children->made);
+    enum spawn_step step = STEP_CLONE;
+    int error = MIN(reply.pid, 0);
+    child->pid = reply.pid;
+    if (error == 0 && !k->sweeping)
+        child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
+    if (error == 0)
+        error = k->sweeping || child->pidfd >= 0 ? channel_open(k, child, &step) : -errno;
+    if (error != 0)
+        child_refused(k, child, step, -error); /* without a link it is nobody's any more */
+    children->failures = 0;
+    children->made++;
+    return true;
+}
+
+void
+launcher_ready(struct keeper *k, uint32_t place)
+{
+    (void)place;
+    for (int i = 0; i < TURN_MAX && k->children.launcher >= 0 && reply_read(k); i++)
+        ;
+    children_serve(k);
+}
+
+/* Reaped already: one that was parked is not to be given to anybody. */
+void
+children_died(struct keeper *k, pid_t pid)
+{
+    for (uint32_t i = 0; i < k->children.made; i++) {
+        if (child_at(&k->children, i)->pid == pid)
+            child_close(k, child_at(&k->children, i));
+    }
+    timer_earliest(k, TIMER_REFILL, k->now + REFILL_MS);
 }
 
 void
 children_refill(struct keeper *k)
 {
     struct children *children = &k->children;
-    enum spawn_step step;
-    children_serve(k);
-    while (k->spare_count < children->parked_target &&
-           channel_open(k, &k->spares[k->spare_count], &step) == 0)
-        k->spare_count++;
-    if (children->parked_count >= children->parked_target)
+    if (k->now < children->not_before) {
+        timer_earliest(k, TIMER_REFILL, children->not_before);
         return;
-    if (k->now >= children->refill_not_before)
-        children_want(k,
-                      k->workers.waiting_count + children->parked_target - children->parked_count);
-    else
-        timer_earliest(k, TIMER_REFILL, children->refill_not_before);
-}
-
-bool
-children_died(struct keeper *k, pid_t pid)
-{
-    struct children *children = &k->children;
-    for (uint32_t i = 0; i < children->parked_count; i++) {
-        struct child *child = &children->parked[i];
-        siginfo_t info = {0};
-        if (child->pid != pid)
-            continue;
-        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG) == 0 && info.si_pid == pid) {
-            fd_close(&child->link);
-            fd_close(&child->pidfd);
-            *child = children->parked[--children->parked_count];
-            /* Whatever kills children that do nothing may do it again: not in a tight loop. */
-            children->refill_not_before = k->now + REST_MS;
-            timer_earliest(k, TIMER_REFILL, children->refill_not_before);
-        }
-        return true;
     }
-    return false;
+    uint32_t kept = 0; /* those without a link are dead or were never made: the others close up */
+    for (uint32_t i = 0; i < children->count; i++) {
+        if (child_at(children, i)->link >= 0)
+            *child_at(children, kept++) = *child_at(children, i);
+    }
+    children->made -= children->count - kept;
+    children->count = kept;
+    if (children->launcher < 0)
+        launcher_start(k);
+    children_ask(k, k->workers.waiting_count + children->parked);
 }
 
 void
-launcher_start(struct keeper *k)
+children_open(struct keeper *k)
 {
-    static const char *const argv[] = {"poold-exec", "launch", NULL};
-    struct children *children = &k->children;
-    int pair[2];
-    children->launcher_since = k->now;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-        launcher_ended(k);
-        return;
-    }
-    pid_t pid = process_start(HELPER_IMAGE_FD, argv, pair[1], false);
-    close(pair[1]);
-    children->launcher_link = pair[0];
-    if (pid > 0) {
-        children->launcher = pid;
-        children->launcher_pidfd = pid_open(pid);
-    }
-    if (pid < 0 || children->launcher_pidfd < 0 ||
-        loop_watch(k, children->launcher_pidfd, EPOLLIN, TAG_LAUNCHER_EXIT, 0) != 0 ||
-        loop_watch(k, children->launcher_link, EPOLLIN, TAG_LAUNCHER_LINK, 0) != 0) {
-        launcher_ended(k);
-        return;
-    }
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    k->children.launcher = -1;
+    k->children.parked = (uint32_t)MIN(MAX(cores, 1) * 2, (long)PARKED_MAX);
     children_refill(k);
 }
 
 void
-launcher_ready(struct keeper *k, uint32_t index)
+children_close(struct keeper *k)
 {
-    (void)index;
-    struct children *children = &k->children;
-    for (int i = 0; i < TURN_MAX && children->launcher_link >= 0 && reply_read(k); i++)
-        ;
-    children_serve(k);
-    if (children->parked_count + children->launch_count < children->parked_target)
-        timer_earliest(k, TIMER_REFILL, MAX(k->now + REFILL_MS, children->refill_not_before));
-}
-
-void
-launcher_exited(struct keeper *k, uint32_t index)
-{
-    (void)index;
-    siginfo_t info = {0};
-    if (k->children.launcher > 0 &&
-        waitid(P_PID, (id_t)k->children.launcher, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-        info.si_pid != 0)
-        launcher_ended(k);
-}
-
-/* Parked children to workers that wait, as far as either goes. */
-static void
-children_assign(struct keeper *k)
-{
-    struct children *children = &k->children;
-    while (k->workers.waiting_count > 0 && children->parked_count > 0) {
-        struct child *child = &children->parked[children->parked_count - 1];
-        enum give given = spawn_give(k, child);
-        /* Children and channels alike are made anew, but not in the way of what was just
-         * started. */
-        timer_earliest(k, TIMER_REFILL, MAX(k->now + REFILL_MS, children->refill_not_before));
-        switch (given) {
-        case CHILD_LOST:
-            fd_close(&child->link);
-            fd_close(&child->pidfd);
-            children->parked_count--;
-            break;
-        case CHILD_TAKEN:
-            children->parked_count--;
-            break;
-        case WORKER_FAILED:
-            break;
-        case NO_ROOM:
-            return;
-        }
-    }
-}
-
-/* Can children be had from a launcher here at all (a filter may forbid the clone)? Settled once,
- * with the first child, before an engine is told. */
-static void
-launcher_probe(struct keeper *k)
-{
-    struct children *children = &k->children;
-    launcher_start(k);
-    struct pollfd answer = {.fd = children->launcher_link, .events = POLLIN};
-    if (children->launch_count > 0 && poll(&answer, 1, PROBE_MS) == 1)
-        reply_read(k);
-    if (children->parked_count == 0)
-        launcher_give_up(k);
-}
-
-static void
-launcher_give_up(struct keeper *k)
-{
-    say("the launcher cannot be used here: poold makes each worker's process itself");
-    k->children.use_launcher = false;
-    launcher_ended(k);
-}
-
-/* What it made without having said so ends by itself, when its link is closed. */
-static void
-launches_forget(struct children *children)
-{
-    for (; children->launch_count > 0; children->launch_count--) {
-        fd_close(&children->launches[children->launch_at]);
-        children->launch_at = (children->launch_at + 1) % LAUNCHES_MAX;
-    }
-}
-
-/* Also where it has not begun. What it was asked for is asked again: children that it made without
- * saying so have no specification, and end when their links are closed. */
-static void
-launcher_ended(struct keeper *k)
-{
-    struct children *children = &k->children;
-    if (children->launcher > 0) {
-        /* Dead or about to be; what is not dead yet the sweep reaps. */
-        kill(children->launcher, SIGKILL);
-        waitid(P_PID, (id_t)children->launcher, &(siginfo_t){0}, WEXITED | WNOHANG);
-    }
-    children->launcher = 0;
-    fd_close(&children->launcher_link);
-    fd_close(&children->launcher_pidfd);
-    launches_forget(children);
-    timer_earliest(k, TIMER_SWEEP, k->now + REST_MS);
-    bool lasted = k->now - children->launcher_since >= REST_MS;
-    children->launcher_failures = lasted ? 0 : children->launcher_failures + 1;
-    if (children->use_launcher && children->launcher_failures < LAUNCHER_TRIES_MAX)
-        timer_set(k, TIMER_LAUNCHER, k->now + children->launcher_failures * 100);
-    else if (children->use_launcher)
-        launcher_give_up(k);
-    timer_earliest(k, TIMER_REFILL, k->now + REFILL_MS);
-}
-
-/* Brings the number of children under way to wanted. */
-static void
-children_want(struct keeper *k, uint32_t wanted)
-{
-    /* Direct children arrive at once, and some may be refused: count the tries, not the result. */
-    for (uint32_t tries = k->children.launch_count; tries < MIN(wanted, LAUNCHES_MAX); tries++) {
-        if (child_make(k) != 0)
-            return;
-    }
-}
-
-/* 0, or a negative errno after everything that follows from it has been done. */
-static int
-child_make(struct keeper *k)
-{
-    int pair[2];
-    if (k->children.use_launcher && k->children.launcher_link < 0)
-        return -EAGAIN; /* another launcher is about to start, and will ask then */
-    if (k->children.parked_count + k->children.launch_count == ARRAY_LEN(k->children.parked))
-        return -EAGAIN; /* more than anybody can be waiting for */
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-        child_refused(k, errno);
-        return -EMFILE;
-    }
-    int link = pair[0];
-    int error = k->children.use_launcher ? child_ask(k, pair[1]) : child_start(k, pair[1], &link);
-    close(pair[1]);
-    if (error == 0 && k->children.use_launcher) {
-        struct children *children = &k->children;
-        children->launches[(children->launch_at + children->launch_count++) % LAUNCHES_MAX] = link;
-    } else if (error != 0) {
-        fd_close(&link);
-    }
-    return error;
-}
-
-static int
-child_ask(struct keeper *k, int child_end)
-{
-    struct launch_request request = {.version = SPEC_VERSION};
-    if (pass(k->children.launcher_link, &request, sizeof request, &child_end, 1) == 0)
-        return 0;
-    /* Full, or the launcher has just died: its answers, or its end, bring us here again. Without
-     * either only time can help. */
-    if (k->children.launch_count == 0)
-        timer_earliest(k, TIMER_REFILL, k->now + REFILL_MS);
-    return -EAGAIN;
-}
-
-static int
-child_start(struct keeper *k, int child_end, int *link)
-{
-    static const char *const argv[] = {"poold-exec", "park", NULL};
-    pid_t pid = process_start(HELPER_IMAGE_FD, argv, child_end, false);
-    if (pid < 0) {
-        child_refused(k, -pid);
-        return pid;
-    }
-    child_arrived(k, pid, *link);
-    *link = -1; /* the child's record has it */
-    return 0;
-}
-
-/* One answer of the launcher. Returns whether there may be more. */
-static bool
-reply_read(struct keeper *k)
-{
-    struct children *children = &k->children;
-    struct launch_reply reply;
-    ssize_t size = recv(children->launcher_link, &reply, sizeof reply, MSG_DONTWAIT);
-    if (size < 0)
-        return false;
-    if (size != (ssize_t)sizeof reply || children->launch_count == 0) {
-        launcher_ended(k);
-        return false;
-    }
-    int link = children->launches[children->launch_at];
-    children->launch_at = (children->launch_at + 1) % LAUNCHES_MAX;
-    children->launch_count--;
-    if (reply.pid > 0) {
-        child_arrived(k, reply.pid, link);
-    } else {
-        close(link);
-        child_refused(k, -reply.pid);
-    }
-    return true;
-}
-
-static void
-child_arrived(struct keeper *k, pid_t pid, int link)
-{
-    struct children *children = &k->children;
-    int pidfd = k->options.no_pidfd ? -1 : pid_open(pid);
-    assert(children->parked_count < ARRAY_LEN(children->parked));
-    children->parked[children->parked_count++] = (struct child){pid, link, pidfd < 0 ? -1 : pidfd};
-}
-
-/* The machine's limit of processes or descriptors: the first who waits is told, nobody else
- * stops. */
-static void
-child_refused(struct keeper *k, int error)
-{
-    k->children.refill_not_before = k->now + REST_MS;
-    timer_earliest(k, TIMER_REFILL, k->children.refill_not_before);
-    if (k->workers.waiting_count > 0)
-        spawn_fail_first(k, STEP_CLONE, error);
+    k->children.made = 0;
+    launcher_ended(k, 0);
 }

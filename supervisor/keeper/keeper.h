@@ -1,220 +1,251 @@
 /* keeper.h - the keeper's parts, one for the other, and everything that it knows.
  *
  * One thread, one epoll, tables that are sized once. Nothing here decides: the engine asks by verbs
- * (supervisor/verbs.h), the keeper does it at once or says why not. */
+ * (supervisor/verbs.h), the keeper does it at once or says why not. In this folder helpers stand
+ * above their callers, so that no function needs to be declared twice. */
 #ifndef POOLD_KEEPER_KEEPER_H
 #define POOLD_KEEPER_KEEPER_H
 
+/* What nearly every part needs; a part names only what it alone uses. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
-#include "supervisor/keeper/options.h"
-#include "supervisor/keeper/say.h"
-#include "supervisor/keeper/worker.h"
-#include "supervisor/record.h"
-#include "supervisor/verbs.h"
+#include "supervisor/exec/spec.h"
 
-#define FDS_SPARE      64u /* descriptors that always stay free */
-#define TURN_MAX       64  /* things of one kind that are done in one turn of the loop */
-#define PARKED_MAX     8u
-#define LAUNCHES_MAX   64u /* children asked of the launcher at one time */
-#define ANSWERS_MAX    64u /* answers without a worker or socket to keep them; power of two */
-#define RUNTIME_NAME_W "w"
+#define TURN_MAX         64                 /* things of one kind in one turn of the loop */
+#define PARKED_MAX       8u                 /* children kept ready */
+#define CHILDREN_MAX     (PARKED_MAX + 32u) /* those that the launcher owes us too */
+#define PASSED_MAX       24u                /* words of options that are the engine's */
+#define RUNTIME_PATH_MAX 60u /* "/w/" and 32 digits must fit in a socket address with it */
 
-/* What an epoll event is about: a tag, and an index in the table that the tag names. */
+/* What an epoll event is about, with a place in the table of workers for the last two; and what is
+ * done at a time. */
 /* clang-format off */
-#define TAGS(X)                                             \
-    X(SIGNALS,        signals_read)                         \
-    X(ENGINE_LINK,    engine_link_ready)                    \
-    X(ENGINE_EXIT,    engine_exited)                        \
-    X(LAUNCHER_LINK,  launcher_ready)                       \
-    X(LAUNCHER_EXIT,  launcher_exited)                      \
-    X(WORKER_LINK,    worker_link_ready)                    \
-    X(WORKER_EXIT,    worker_exit_ready)                    \
-    X(DISCARD,        discard_ready)
-
-#define TIMERS(X)                                                                        \
-    X(REFILL,   children_refill)   /* park children again                             */ \
-    X(LAUNCHER, launcher_start)    /* another launcher                                */ \
-    X(SWEEP,    exits_sweep)       /* look for deaths that nothing has told           */ \
-    X(RECHECK,  exits_recheck)     /* did it execute or die? (see exits.c)            */ \
-    X(RESEND,   reports_pump)      /* the kernel would not carry more descriptors     */ \
-    X(ENGINE,   engine_start)      /* another engine                                  */ \
-    X(DISCARD,  discard_start)     /* nobody reads what workers say                   */ \
-    X(LEAVE,    engine_overdue)    /* the engine said LEAVE and does not go           */
+#define TAGS(X)                                                                    \
+    X(SIGNALS, signals_read) X(ENGINE_LINK, engine_ready)                          \
+    X(LAUNCHER_LINK, launcher_ready) X(WORKER_LINK, exits_link_ready)              \
+    X(WORKER_EXIT, exits_pidfd_ready)
+#define TIMERS(X)                                                 \
+    X(REFILL,  children_refill) /* park children again         */ \
+    X(SWEEP,   exits_sweep)     /* look for deaths and strays  */ \
+    X(RESEND,  messages_pump)   /* the link takes more, perhaps*/ \
+    X(ENGINE,  engine_start)    /* another engine              */ \
+    X(DISCARD, engine_stand_in) /* none reads what workers say */ \
+    X(OVERDUE, engine_kill)     /* it was to go, and does not  */
 /* clang-format on */
 
 struct keeper;
-#define TAG_(name, function)   TAG_##name,
-#define TIMER_(name, function) TIMER_##name,
+#define TAG_(name, function)           TAG_##name,
+#define TIMER_(name, function)         TIMER_##name,
+#define TAG_HANDLER_(name, function)   void function(struct keeper *, uint32_t place);
+#define TIMER_HANDLER_(name, function) void function(struct keeper *);
 enum tag { TAGS(TAG_) TAG_COUNT };
 enum timer { TIMERS(TIMER_) TIMER_COUNT };
-#define TAG_HANDLER_(name, function)   void function(struct keeper *, uint32_t index);
-#define TIMER_HANDLER_(name, function) void function(struct keeper *);
 TAGS(TAG_HANDLER_)
 TIMERS(TIMER_HANDLER_)
 
-/* A child that waits for its specification. */
+/* A process that the launcher made, with what it will speak through once it is a worker: all of it
+ * is made ahead, off the path between a death and its replacement. Descriptors: -1: none. */
 struct child {
     pid_t pid;
-    int link;
-    int pidfd; /* -1: none */
+    int link;          /* to poold-exec in it, until that has executed a program */
+    int pidfd;         /* unless k->sweeping */
+    int notify;        /* notify socket */
+    int output;        /* read end of the output pipe */
+    int output_worker; /* the worker's end, until the worker has it */
+    unsigned long long name[2]; /* of the notify socket; random, the path has it in hex */
+};
+#define CHILD_NONE {.link = -1, .pidfd = -1, .notify = -1, .output = -1, .output_worker = -1}
+
+/* A ring: first those that are made and wait, then those that the launcher owes, in their order. */
+struct children {
+    struct child v[CHILDREN_MAX];
+    uint32_t at, made, count;
+    uint32_t parked;   /* that many are kept ready */
+    int launcher;      /* its link; -1: there is none now */
+    uint32_t failures; /* of launchers, in a row */
+    msec not_before;   /* no launcher and no parking before that */
 };
 
-struct children {
-    bool use_launcher;
-    pid_t launcher;
-    int launcher_link, launcher_pidfd; /* -1: there is none now */
-    uint32_t launcher_failures;        /* in a row */
-    msec launcher_since;
-    int launches[LAUNCHES_MAX]; /* links of children asked for; answers come in this order */
-    uint32_t launch_at, launch_count;
-    struct child parked[PARKED_MAX + LAUNCHES_MAX]; /* all that can have been asked for */
-    uint32_t parked_count, parked_target;           /* the target is at most PARKED_MAX */
-    msec refill_not_before; /* a parked child died unused, or none could be made */
+/* The life of a worker's process, as far as its parent sees it; those from SPAWNED on have one.
+ *
+ * FREE         A place without a worker.
+ * WAITING      Asked for; waits for a child. Leaves by a child that takes its specification, or to
+ *              FREE when none can be made or the engine dies: then nothing is left of it, so asking
+ *              again tries again.
+ * SPAWNED      The child has its specification. Leaves when the link closes or brings a failure, or
+ *              at its death.
+ * EXECUTED     It runs its program; the link is closed.
+ * EXEC_FAILED  It said why it will not, or died before it could; it is about to exit.
+ * EXITED       A zombie that pins the pid and the group. Keeps its status and descriptors until the
+ *              engine says RELEASE, so that no exit is lost with an engine. */
+enum worker_in {
+    IN_FREE, IN_WAITING, IN_SPAWNED, IN_EXECUTED, IN_EXEC_FAILED, IN_EXITED, WORKER_IN_COUNT
+};
+
+struct worker {
+    struct worker_id id;
+    uint8_t kind;   /* enum spawn_kind */
+    uint8_t in;     /* enum worker_in; only worker_enter changes it */
+    bool withdrawn; /* signalled while it waited: it is not to start */
+    uint16_t code;  /* of the exit */
+    int32_t status, error;
+    uint32_t step;
+    uint32_t next;    /* place + 1 in the chain of its bucket, or of free places */
+    uint64_t request; /* of the last SPAWN */
+    struct child child;
+};
+
+struct workers {
+    struct worker *v;
+    uint32_t *buckets; /* heads of chains, place + 1; a power of two of them */
+    uint32_t *waiting; /* ring of places, in the order of their questions */
+    uint32_t places, used, buckets_count; /* places that were ever in use lie below used */
+    uint32_t free_first;                  /* place + 1 */
+    uint32_t waiting_at, waiting_count;
 };
 
 struct socket_slot {
     int fd; /* -1: not bound */
     dev_t path_device;
     ino_t path_inode; /* of a unix listener's path, so that only ours is removed */
-    uint64_t request; /* of the question that is to be answered */
-    int32_t error;
-    bool answer; /* BIND_RESULT is to be sent */
-    uint32_t answer_next;
 };
 
 struct engine {
-    pid_t pid;
-    int pidfd, link; /* -1: none */
-    bool attached;   /* HELLO has been sent */
-    bool blocked;    /* waiting until the link is writable */
-    uint32_t budget; /* messages that may still be sent in this turn */
-    bool leaving;    /* it said LEAVE */
+    pid_t pid;     /* 0: none */
+    int link;      /* -1: none */
+    bool attached; /* it has asked something: from then on workers are told of */
+    bool leaving;  /* it said LEAVE */
     int leave_status;
     uint32_t stops; /* TERM and INT that have come */
-    uint32_t restarts;
-    uint32_t quick_deaths; /* in a row, within QUICK_MS of their start */
+    uint32_t restarts, quick_deaths; /* quick: in a row, soon after their start */
     msec started_at, ended_at;
     uint16_t exit_code, exit_status;
-    bool hello;       /* to be sent */
-    uint64_t outside; /* bit signo - 1: OUTSIDE is to be sent */
-    struct verb answers[ANSWERS_MAX];
-    uint32_t answer_at, answer_count;
-    uint32_t sockets_first, sockets_last; /* with an answer to send; NONE: empty */
-    bool listing;                         /* LIST is being answered: */
-    uint64_t list_request;
-    uint32_t list_at; /* next socket, then next place of the worker table */
+};
+
+/* What the engine is to be told; place: of the worker whose descriptors go along, or NONE. */
+struct message {
+    struct verb verb;
+    uint32_t place;
+};
+
+struct messages { /* a ring */
+    struct message *v;
+    uint32_t size, at, count;
 };
 
 struct keeper {
-    struct options options;
-    struct record record;
+    const char *ask; /* --check, --version: for the engine's program to answer; else NULL */
+    const char *passed[PASSED_MAX]; /* options that are the engine's; borrowed from argv for good */
+    uint32_t passed_count;
+    char runtime[RUNTIME_PATH_MAX + 1]; /* absolute */
+    bool root, sweeping; /* sweeping: no room for pidfds, deaths are looked for */
     struct rlimit nofile; /* that poold was started with */
-    bool root;
-    int epoll_fd, signal_fd, discard_fd;
-    int runtime_fd, lock_fd, control_fd, state_fd, config_fd;
-    struct worker_table workers;
+    uint32_t fds_for_workers;
+    int epoll_fd, signal_fd, runtime_fd, lock_fd, control_fd, state_fd, config_fd;
+    struct record record;
+    struct socket_slot *sockets; /* one per socket record */
+    struct workers workers;
     struct children children;
     struct engine engine;
-    struct channel spares[PARKED_MAX]; /* made ahead, as many as children are parked */
-    uint32_t spare_count;
-    struct socket_slot *sockets; /* one per socket record */
-    uint32_t fds_for_workers;    /* descriptors that workers may hold together, pidfds too */
-    msec now;
-    msec timers[TIMER_COUNT]; /* when; MSEC_NEVER: off */
+    struct messages messages;
+    sigset_t signals; /* that mean something */
+    msec now, timers[TIMER_COUNT]; /* when; MSEC_NEVER: off */
     bool done;
     int status; /* to exit with, once done */
 };
 
-/* --- loop.c */
-int loop_open(struct keeper *k); /* 0 or a negative errno */
-void loop_run(struct keeper *k); /* until k->done */
-int loop_watch(struct keeper *k, int fd, uint32_t events, enum tag tag, uint32_t index);
-void loop_rewatch(struct keeper *k, int fd, uint32_t events, enum tag tag, uint32_t index);
-void timer_set(struct keeper *k, enum timer timer, msec at);
-void timer_earliest(struct keeper *k, enum timer timer, msec at); /* never later than it is */
-msec clock_now(void);
+/* Errors are negative errnos; "status": 0, or what poold exits with, after a line to stderr. */
 
-/* --- runtime.c: 0, or the status to exit with after a line to stderr. */
+/* util.c */
+void say(const char *format, ...) ATTR_PRINTF(1, 2); /* a line to stderr; never blocks */
+msec clock_now(void);
+void fd_close(int *fd);                     /* sets it to -1, which is ignored */
+void *table_map(size_t count, size_t size); /* zeroed, paid for by use; NULL: no memory */
+int fds_send(int link, const void *bytes, size_t size, const int *fds, uint32_t count);
+
+/* options.c. Returns -1 to go on, else the status. */
+int options_read(struct keeper *k, int argc, char **argv);
+
+/* programs.c: poold-engine and poold-exec, held since the start. */
+int programs_open(struct keeper *k); /* status */
+_Noreturn void programs_ask_engine(struct keeper *k);
+/* image: HELPER_IMAGE_FD or HELPER_ENGINE_FD; gift becomes the child's descriptor 3. A pid. */
+pid_t program_start(int image, const char *const *argv, int gift);
+pid_t program_link(const char *const *argv, int *link); /* poold-exec, with a link to it */
+
+/* runtime.c, loader.c: status. */
 int runtime_open(struct keeper *k);
 void runtime_clean(struct keeper *k);
-
-/* --- images.c: poold-engine and poold-exec, held since the start. */
-int images_open(void);                                     /* 0, or the status to exit with */
-_Noreturn void images_run_engine(struct options *options); /* --check, --version */
-
-/* --- start.c. image: HELPER_IMAGE_FD or HELPER_ENGINE_FD; gift becomes the child's descriptor 3.
- * Returns the pid or a negative errno. */
-pid_t process_start(int image, const char *const *argv, int gift, bool with_engine_image);
-int pid_open(pid_t pid); /* a pidfd, close-on-exec, or a negative errno */
-void fd_close(int *fd);  /* closes and sets to -1; -1 is ignored */
-
-/* --- pass.c. Never waits. 0 or a negative errno; -EAGAIN: the link is full. */
-int pass(int to, const void *bytes, size_t size, const int *fds, uint32_t count);
-
-/* --- loader.c: 0, or the status to exit with. */
 int loader_run(struct keeper *k);
 
-/* --- children.c */
-void children_open(struct keeper *k);
-void children_close(struct keeper *k);
-void children_serve(struct keeper *k);           /* children for the workers that wait */
-bool children_died(struct keeper *k, pid_t pid); /* whether that was a parked child */
+/* loop.c */
+int loop_open(struct keeper *k); /* status */
+void loop_run(struct keeper *k); /* until k->done */
+int loop_watch(struct keeper *k, int fd, uint32_t events, enum tag tag, uint32_t place);
+void timer_earliest(struct keeper *k, enum timer timer, msec at); /* never later than it is */
 
-/* --- spawn.c */
-void spawn_asked(struct keeper *k, const struct verb *verb);
-/* Gives the child to the first worker that waits (there must be one).
- * CHILD_TAKEN: child is the worker now. CHILD_LOST: it was dead already; the worker waits on.
- * WORKER_FAILED: the worker has been answered, the child is as it was. NO_ROOM: neither: the answer
- * cannot be kept, so the worker waits on. */
-enum give { CHILD_TAKEN, CHILD_LOST, WORKER_FAILED, NO_ROOM };
-enum give spawn_give(struct keeper *k, const struct child *child);
-/* Answers the first worker that waits. False: no room for the answer, it waits on. */
-bool spawn_fail_first(struct keeper *k, enum spawn_step step, int error);
-
-/* --- hold.c: what a living or dead worker's process takes. */
-void worker_signal(struct keeper *k, const struct verb *verb);
-void worker_release(struct keeper *k, const struct verb *verb);
-void workers_forget(struct keeper *k, uint32_t most); /* the released: reaps and closes */
-void worker_no_pidfd(struct keeper *k, struct worker *worker);
-void workers_make_room(struct keeper *k); /* for one worker's descriptors: pidfds must go first */
-void workers_kill(struct keeper *k);
-
-/* --- channel.c: 0, or a negative errno and the step that failed. */
-int channel_open(struct keeper *k, struct channel *channel, enum spawn_step *step);
-int channel_take(struct keeper *k, struct channel *channel, const struct record_pool *pool,
-                 enum spawn_step *step); /* a spare one, or a new one, for a worker of that pool */
-void channel_close(struct keeper *k, struct channel *channel);
-void channel_path(const struct keeper *k, const struct channel *channel, char *out, size_t size);
-
-/* --- exits.c */
-#define SWEEP_MS 50 /* at most that often workers without a pidfd are looked at, each for 0.6 us */
-void exits_hint(struct keeper *k, pid_t pid); /* perhaps it is dead */
-void exits_recheck_later(struct keeper *k, struct worker *worker);
-void exits_reap_all(struct keeper *k, msec limit_ms);
-
-/* --- listen.c */
+/* listen.c */
 int sockets_open(struct keeper *k);
 void sockets_close(struct keeper *k);
 void socket_bind(struct keeper *k, const struct verb *verb);
 void socket_listen(struct keeper *k, const struct verb *verb);
 void socket_unbind(struct keeper *k, const struct verb *verb);
 
-/* --- engine.c */
-void engine_outside(struct keeper *k, int signo);
+/* engine.c */
+void engine_signalled(struct keeper *k, int signo);  /* from outside */
+void engine_check(struct keeper *k);                 /* perhaps it is dead */
 void engine_lost(struct keeper *k, const char *why); /* it broke the protocol: it is killed */
-void engine_leave(struct keeper *k, const struct verb *verb);
 
-/* --- reports.c: what is to be told, kept until it can be sent. */
-void reports_reset(struct keeper *k); /* no engine: a new one will ask LIST */
-void report_worker(struct keeper *k, struct worker *worker, unsigned reports);
-void report_socket(struct keeper *k, uint32_t index, uint64_t request, int error);
-bool report_answer(struct keeper *k, const struct verb *verb); /* false: no room now */
-void report_list(struct keeper *k, const struct verb *verb);
+/* messages.c */
+int messages_open(struct keeper *k);
+void message_add(struct keeper *k, struct verb verb, uint32_t place);
+/* The question itself goes back, with what became of it. */
+void message_answer(struct keeper *k, struct verb question, enum verb_kind kind, unsigned step,
+                    int error);
+void message_add_worker(struct keeper *k, const struct worker *worker, enum verb_kind kind,
+                        uint64_t request);
+void messages_list(struct keeper *k, const struct verb *verb);
 
-/* --- discard.c */
-void discard_stop(struct keeper *k);
+/* workers.c */
+int workers_open(struct workers *workers, uint32_t places);
+struct worker *worker_find(struct workers *workers, struct worker_id id, unsigned kind);
+struct worker *worker_add(struct workers *workers, struct worker_id id, uint8_t kind); /* or NULL */
+struct worker *worker_waiting(const struct workers *workers); /* who waits longest; there is one */
+/* The only way out of a phase; asserts that the step is a legal one. To FREE: it is forgotten. */
+void worker_enter(struct workers *workers, struct worker *worker, enum worker_in in);
+void worker_signal(struct keeper *k, const struct verb *verb);
+void worker_release(struct keeper *k, const struct verb *verb);
+
+/* spawn.c */
+void spawn_asked(struct keeper *k, const struct verb *verb);
+void spawn_give(struct keeper *k, struct child *child); /* to who waits longest */
+void spawn_fail(struct keeper *k, enum spawn_step step, int error); /* who waits longest */
+
+/* children.c */
+void children_open(struct keeper *k);
+void children_close(struct keeper *k);
+void children_serve(struct keeper *k); /* children for the workers that wait */
+void children_died(struct keeper *k, pid_t pid); /* a parked one, or a launcher */
+
+/* channel.c: how a worker is heard. */
+int channel_open(struct keeper *k, struct child *child, enum spawn_step *step);
+int channel_own(struct keeper *k, struct child *child, const struct record_pool *pool);
+void channel_path(const struct keeper *k, const struct child *child, char *out, size_t size);
+void child_close(struct keeper *k, struct child *child); /* every descriptor, and the path */
 
 #endif

@@ -1,80 +1,32 @@
 /* loader.c - runs the loader and takes the compiled configuration that it leaves. */
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/signalfd.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "supervisor/exec/spec.h"
 #include "supervisor/keeper/keeper.h"
 
-#define LOADER_LIMIT_MS 60000
-#define EXIT_CONFIG     78
-
-static int loader_wait(struct keeper *k, pid_t pid);
-static int config_take(struct keeper *k);
-static int config_refuse(struct keeper *k);
-
-int
-loader_run(struct keeper *k)
-{
-    const char *const argv[] = {"poold-engine",    "--load",         "--config",
-                                k->options.config, "--engine-user",  k->options.engine_user,
-                                "--state-dir",     k->options.state, NULL};
-    k->config_fd = memfd_create("poold-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (k->config_fd < 0) {
-        say("cannot make room for the configuration: %s", strerror(errno));
-        return 1;
-    }
-    pid_t pid = process_start(HELPER_ENGINE_FD, argv, k->config_fd, false);
-    if (pid < 0) {
-        say("cannot start the loader: %s", strerror(-pid));
-        return 1;
-    }
-    int status = loader_wait(k, pid);
-    return status != 0 || k->done ? status : config_take(k);
-}
+#define LOADER_LIMIT_S 60
+#define EXIT_CONFIG    78
 
 /* The one wait outside the loop: there is nothing yet that could be late. */
 static int
 loader_wait(struct keeper *k, pid_t pid)
 {
-    msec limit = clock_now() + LOADER_LIMIT_MS;
-    struct pollfd signals = {.fd = k->signal_fd, .events = POLLIN};
-    int status, stopped_by = 0;
+    msec limit = clock_now() + LOADER_LIMIT_S * 1000;
+    int status, signo = 0;
     while (waitpid(pid, &status, WNOHANG) == 0) {
-        msec now = clock_now();
-        struct signalfd_siginfo info;
-        if (now < limit && stopped_by == 0 && poll(&signals, 1, (int)(limit - now)) >= 0) {
-            if (read(k->signal_fd, &info, sizeof info) == (ssize_t)sizeof info &&
-                (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT))
-                stopped_by = (int)info.ssi_signo;
-            continue;
-        }
-        kill(pid, SIGKILL);
-        if (waitpid(pid, &status, 0) == pid)
+        if (clock_now() >= limit || signo == SIGTERM || signo == SIGINT) {
+            kill(pid, SIGKILL);
+            waitpid(pid, &status, 0);
             break;
+        }
+        signo = sigtimedwait(&k->signals, NULL, &(struct timespec){.tv_sec = LOADER_LIMIT_S});
     }
-    if (stopped_by != 0) {
-        say("stopped by signal %d while it loaded the configuration", stopped_by);
-        k->done = true; /* nothing was started: that is a stop in order */
+    k->done = signo == SIGTERM || signo == SIGINT; /* nothing was started: a stop in order */
+    if (!k->done && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;
-    }
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return 0;
-    if (clock_now() >= limit)
-        say("the loader did not read %s within %d s", k->options.config, LOADER_LIMIT_MS / 1000);
-    else if (WIFSIGNALED(status))
-        say("the loader was killed by signal %d", WTERMSIG(status));
+    if (k->done)
+        say("stopped by signal %d while the configuration was loaded", signo);
     else
-        say("the loader ended with status %d", WEXITSTATUS(status));
-    return 1;
+        say("the loader ended with %s %d", WIFSIGNALED(status) ? "signal" : "status",
+            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    return k->done ? 0 : 1;
 }
 
 static int
@@ -82,40 +34,41 @@ config_take(struct keeper *k)
 {
     const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
     struct stat status;
-    int have = fcntl(k->config_fd, F_GET_SEALS);
-    if (have < 0 || (have & seals) != seals || fstat(k->config_fd, &status) != 0 ||
-        status.st_size == 0) {
+    if (fcntl(k->config_fd, F_GET_SEALS) != seals || fstat(k->config_fd, &status) != 0) {
         say("the loader left no sealed configuration");
         return 1;
     }
     size_t size = (size_t)status.st_size;
     void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, k->config_fd, 0);
-    if (map == MAP_FAILED) {
-        say("cannot map the configuration: %s", strerror(errno));
-        return 1;
-    }
-    int error = record_open(&k->record, map, size);
-    if (error == -EPROTO) {
+    int error = map == MAP_FAILED ? -errno : record_open(&k->record, map, size);
+    if (error == -EPROTO)
         say("the loader writes version %u of the configuration, this poold reads version %u: they "
             "come from different installations",
             ((const struct record_header *)map)->version, RECORD_VERSION);
-        return 1;
-    }
-    if (error != 0) {
-        say("the loader left a broken configuration");
-        return 1;
-    }
-    return k->record.header->errors > 0 ? config_refuse(k) : 0;
+    else if (error != 0)
+        say("the loader left a broken configuration: %s", strerror(-error));
+    return error == 0 ? 0 : 1;
 }
 
-/* All errors, not the first; as long as they are, so not by say(). */
-static int
-config_refuse(struct keeper *k)
+int
+loader_run(struct keeper *k)
 {
-    const char *text = k->record.text;
-    size_t length = strlen(text);
-    fprintf(stderr, "%s%s", text, length > 0 && text[length - 1] == '\n' ? "" : "\n");
-    say("%s has %u error%s; nothing was started", k->options.config, k->record.header->errors,
+    const char *argv[3 + PASSED_MAX] = {"poold-engine", "--load"};
+    memcpy(argv + 2, k->passed, k->passed_count * sizeof *argv);
+    k->config_fd = memfd_create("poold-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    pid_t pid = k->config_fd < 0 ? -errno : program_start(HELPER_ENGINE_FD, argv, k->config_fd);
+    if (pid < 0) {
+        say("cannot start the loader: %s", strerror(-pid));
+        return 1;
+    }
+    int status = loader_wait(k, pid);
+    if (status == 0 && !k->done)
+        status = config_take(k);
+    if (status != 0 || k->done || k->record.header->errors == 0)
+        return status;
+    /* All errors, not the first; as long as they are, so not by say(). */
+    fprintf(stderr, "%s", k->record.text);
+    say("the configuration has %u error%s; nothing was started", k->record.header->errors,
         k->record.header->errors == 1 ? "" : "s");
     return EXIT_CONFIG;
 }

@@ -1,41 +1,82 @@
 /* loop.c - one epoll and a handful of timers; everything that the keeper waits for, it waits for
  * here. */
-#include <errno.h>
-#include <signal.h>
 #include <sys/signalfd.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "supervisor/keeper/keeper.h"
 
-static int timeout_until_next(struct keeper *k);
-static void timers_fire(struct keeper *k);
+#define STRAYS_MS 1000 /* from a death that may be a stray's to a look at it */
+#define SWEEP_MS  50   /* the same where any death is found so; each worker costs 0.6 us */
+
+int
+loop_watch(struct keeper *k, int fd, uint32_t events, enum tag tag, uint32_t place)
+{
+    struct epoll_event event = {.events = events, .data.u64 = (uint64_t)tag << 32 | place};
+    return epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+void
+timer_earliest(struct keeper *k, enum timer timer, msec at)
+{
+    k->timers[timer] = MIN(k->timers[timer], at);
+}
 
 int
 loop_open(struct keeper *k)
 {
-    /* SIGPIPE and the like are ignored, what means something is read, the rest keeps its default.
+    /* What means something is read. The others are blocked, not ignored: that would be inherited,
+     * and so would what poold inherited; with SIGCHLD ignored the kernel would even reap unseen.
      * SIGXFSZ: a full quota must be an error of one write, not the end of everything. */
-    static const int ignored[] = {SIGPIPE, SIGXFSZ, SIGTTIN, SIGTTOU, SIGTSTP, SIGUSR2};
     static const int read_here[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1};
-    for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
-        signal(ignored[i], SIG_IGN);
-    /* An inherited SIG_IGN would make the kernel reap our children unseen. */
-    signal(SIGCHLD, SIG_DFL);
-    sigset_t set;
-    sigemptyset(&set);
+    static const int blocked[] = {SIGPIPE, SIGXFSZ, SIGTTIN, SIGTTOU, SIGTSTP, SIGUSR2};
+    sigset_t all;
+    for (int signo = 1; signo < NSIG; signo++)
+        signal(signo, SIG_DFL);
+    sigemptyset(&k->signals);
     for (size_t i = 0; i < ARRAY_LEN(read_here); i++)
-        sigaddset(&set, read_here[i]);
-    sigprocmask(SIG_SETMASK, &set, NULL);
-
+        sigaddset(&k->signals, read_here[i]);
+    k->signal_fd = signalfd(-1, &k->signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    all = k->signals;
+    for (size_t i = 0; i < ARRAY_LEN(blocked); i++)
+        sigaddset(&all, blocked[i]);
+    sigprocmask(SIG_SETMASK, &all, NULL);
     for (size_t i = 0; i < TIMER_COUNT; i++)
         k->timers[i] = MSEC_NEVER;
-    k->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (k->signal_fd < 0 || k->epoll_fd < 0)
-        return -errno;
     k->now = clock_now();
-    return loop_watch(k, k->signal_fd, EPOLLIN, TAG_SIGNALS, 0);
+    if (loop_watch(k, k->signal_fd, EPOLLIN, TAG_SIGNALS, 0) == 0)
+        return 0;
+    say("cannot make an event loop: %s", strerror(errno));
+    return 1;
+}
+
+/* One SIGCHLD may stand for many deaths, so it names nobody: workers are told by their pidfds, the
+ * engine is asked, and for strays there is time. */
+void
+signals_read(struct keeper *k, uint32_t place)
+{
+    (void)place;
+    struct signalfd_siginfo info;
+    while (read(k->signal_fd, &info, sizeof info) == (ssize_t)sizeof info && !k->done) {
+        if (info.ssi_signo != SIGCHLD) {
+            engine_signalled(k, (int)info.ssi_signo);
+            continue;
+        }
+        engine_check(k);
+        timer_earliest(k, TIMER_SWEEP, k->now + (k->sweeping ? SWEEP_MS : STRAYS_MS));
+    }
+}
+
+static void
+timers_fire(struct keeper *k)
+{
+#define FUNCTION_(name, function) [TIMER_##name] = function,
+    static void (*const functions[TIMER_COUNT])(struct keeper *) = {TIMERS(FUNCTION_)};
+    for (size_t i = 0; i < TIMER_COUNT; i++) {
+        if (k->timers[i] <= k->now) {
+            k->timers[i] = MSEC_NEVER;
+            functions[i](k);
+        }
+    }
 }
 
 void
@@ -46,99 +87,16 @@ loop_run(struct keeper *k)
     while (!k->done) {
         struct epoll_event events[TURN_MAX];
         /* What came up in this turn is told before the next wait, in one place. */
-        reports_pump(k);
-        workers_forget(k, TURN_MAX);
-        int count = epoll_wait(k->epoll_fd, events, TURN_MAX, timeout_until_next(k));
+        messages_pump(k);
+        msec next = k->now + 3600000;
+        for (size_t i = 0; i < TIMER_COUNT; i++)
+            next = MIN(next, MAX(k->timers[i], k->now));
+        int count = epoll_wait(k->epoll_fd, events, TURN_MAX, (int)(next - k->now));
         k->now = clock_now();
         /* An event may be about a place that changed hands earlier in this very turn: every handler
          * asks the kernel before it believes it. */
-        bool signals = false;
-        for (int i = 0; i < count && !k->done; i++) {
-            uint64_t tag = events[i].data.u64 >> 32;
-            if (tag == TAG_SIGNALS)
-                signals = true;
-            else
-                handlers[tag](k, (uint32_t)events[i].data.u64);
-        }
-        /* SIGCHLD says what a pidfd has mostly said already: the engine need not wait for it. */
-        if (signals && !k->done) {
-            reports_pump(k);
-            signals_read(k, 0);
-        }
-        if (!k->done)
-            timers_fire(k);
-    }
-}
-
-int
-loop_watch(struct keeper *k, int fd, uint32_t events, enum tag tag, uint32_t index)
-{
-    struct epoll_event event = {.events = events, .data.u64 = (uint64_t)tag << 32 | index};
-    return epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
-}
-
-void
-loop_rewatch(struct keeper *k, int fd, uint32_t events, enum tag tag, uint32_t index)
-{
-    struct epoll_event event = {.events = events, .data.u64 = (uint64_t)tag << 32 | index};
-    int error = epoll_ctl(k->epoll_fd, EPOLL_CTL_MOD, fd, &event);
-    assert(error == 0); /* only for what is watched, and that needs no memory */
-}
-
-void
-timer_set(struct keeper *k, enum timer timer, msec at)
-{
-    k->timers[timer] = at;
-}
-
-void
-timer_earliest(struct keeper *k, enum timer timer, msec at)
-{
-    k->timers[timer] = MIN(k->timers[timer], at);
-}
-
-msec
-clock_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (msec)now.tv_sec * 1000 + (msec)now.tv_nsec / 1000000;
-}
-
-void
-signals_read(struct keeper *k, uint32_t index)
-{
-    (void)index;
-    struct signalfd_siginfo infos[TURN_MAX];
-    ssize_t size = read(k->signal_fd, infos, sizeof infos);
-    for (size_t i = 0; size > 0 && i < (size_t)size / sizeof infos[0]; i++) {
-        if (infos[i].ssi_signo == SIGCHLD)
-            exits_hint(k, (pid_t)infos[i].ssi_pid);
-        else
-            engine_outside(k, (int)infos[i].ssi_signo);
-    }
-}
-
-static int
-timeout_until_next(struct keeper *k)
-{
-    msec next = MSEC_NEVER, now = clock_now();
-    for (size_t i = 0; i < TIMER_COUNT; i++)
-        next = MIN(next, k->timers[i]);
-    if (next == MSEC_NEVER)
-        return -1;
-    return next <= now ? 0 : (int)MIN(next - now, 3600000u);
-}
-
-static void
-timers_fire(struct keeper *k)
-{
-#define FUNCTION_(name, function) [TIMER_##name] = function,
-    static void (*const functions[TIMER_COUNT])(struct keeper *) = {TIMERS(FUNCTION_)};
-    for (size_t i = 0; i < TIMER_COUNT; i++) {
-        if (k->timers[i] > k->now)
-            continue;
-        k->timers[i] = MSEC_NEVER;
-        functions[i](k);
+        for (int i = 0; i < count && !k->done; i++)
+            handlers[events[i].data.u64 >> 32](k, (uint32_t)events[i].data.u64);
+        timers_fire(k);
     }
 }

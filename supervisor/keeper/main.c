@@ -1,67 +1,25 @@
 /* main.c - poold: the order of its start and of its end. */
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/close_range.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "supervisor/exec/spec.h"
 #include "supervisor/keeper/keeper.h"
 
+#define FDS_SPARE   64u        /* that always stay free */
 #define FDS_LEAST   256u       /* below it there is no room for anything */
 #define FDS_MOST    (1u << 20) /* more than any machine needs; some say a thousand million */
 #define PLACES_MOST 65536u
-#define FDS_OWN     (32u + 6u * PARKED_MAX + LAUNCHES_MAX) /* no worker's, no socket's */
+#define FDS_OWN     (36u + 2u * CHILDREN_MAX + 3u * PARKED_MAX) /* no worker's, no socket's */
 #define LAST_MS     2000 /* for those who were killed to be reaped */
-
-static int descriptors_open(struct keeper *k);
-static int standard_fds_open(void);
-static int tables_open(struct keeper *k);
-static int keeper_run(struct keeper *k);
-
-int
-main(int argc, char **argv)
-{
-    static struct keeper keeper;
-    struct keeper *k = &keeper;
-    int status = options_read(&k->options, argc, argv);
-    if (status >= 0)
-        return status;
-    if (k->options.check || k->options.version)
-        images_run_engine(&k->options);
-
-    k->root = geteuid() == 0;
-    k->lock_fd = k->control_fd = k->state_fd = k->config_fd = k->discard_fd = -1;
-    k->engine.link = k->engine.pidfd = -1;
-    umask(077);
-    status = descriptors_open(k);
-    if (status == 0)
-        status = images_open();
-    if (status == 0 && loop_open(k) != 0) {
-        say("cannot make an event loop: %s", strerror(errno));
-        status = 1;
-    }
-    if (status == 0)
-        status = runtime_open(k);
-    if (status == 0)
-        status = loader_run(k);
-    if (status == 0 && !k->done)
-        status = tables_open(k);
-    if (status == 0 && !k->done)
-        status = keeper_run(k);
-    runtime_clean(k);
-    return status;
-}
 
 /* Nothing inherited stays open, and as many as the system allows may be opened. */
 static int
 descriptors_open(struct keeper *k)
 {
-    if (standard_fds_open() != 0 || close_range(3, ~0u, 0) != 0 ||
+    int fd;
+    /* 1 and 2 exist, so that no file of ours is ever written to as one of them; 0 is nobody's. */
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (dup2(fd, STDIN_FILENO) != 0 || close_range(3, ~0u, 0) != 0 ||
         getrlimit(RLIMIT_NOFILE, &k->nofile) != 0) {
         say("cannot arrange descriptors: %s", strerror(errno));
         return 1;
@@ -79,40 +37,29 @@ descriptors_open(struct keeper *k)
     return 0;
 }
 
-/* 0 is nobody's input; 1 and 2 exist, so that no file of ours is ever written to as one of them. */
-static int
-standard_fds_open(void)
-{
-    int fd = open("/dev/null", O_RDWR);
-    if (fd < 0)
-        return -errno;
-    if (fd != 0 && dup2(fd, 0) < 0)
-        return -errno;
-    for (int standard = 1; standard <= 2; standard++) {
-        if (fcntl(standard, F_GETFD) < 0 && dup2(0, standard) < 0)
-            return -errno;
-    }
-    return 0; /* fd itself goes with everything above 2 */
-}
-
+/* A worker takes its notify socket and its output pipe, and a pidfd if with it all workers fit that
+ * the configuration may ask for, and a quarter more: successors. */
 static int
 tables_open(struct keeper *k)
 {
     uint32_t sockets = k->record.header->sockets;
-    if (k->fds_for_workers < sockets + 2) {
+    uint64_t workers = 0;
+    for (uint32_t i = 0; i < k->record.header->pools; i++)
+        workers += k->record.pools[i].settings.workers_max;
+    if (k->fds_for_workers < sockets + 3) {
         say("%u listening sockets need more open files than the limit allows", sockets);
         return 1;
     }
-    k->fds_for_workers -= sockets;
-    int error = workers_open(&k->workers, MIN(k->fds_for_workers / 2, PLACES_MOST));
-    if (error == 0)
-        error = sockets_open(k);
+    uint32_t fds = k->fds_for_workers - sockets;
+    /* POOLD_NO_PIDFD: for tests, as when they do not fit. */
+    k->sweeping = workers + workers / 4 > fds / 3 || getenv("POOLD_NO_PIDFD") != NULL;
     k->state_fd = memfd_create("poold-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (error != 0 || k->state_fd < 0) {
-        say("cannot make the tables: %s", strerror(error != 0 ? -error : errno));
-        return 1;
-    }
-    return 0;
+    if (k->state_fd >= 0 && sockets_open(k) == 0 &&
+        workers_open(&k->workers, MIN(fds / (k->sweeping ? 2 : 3), PLACES_MOST)) == 0 &&
+        messages_open(k) == 0)
+        return 0;
+    say("cannot make the tables: %s", strerror(errno));
+    return 1;
 }
 
 static int
@@ -120,14 +67,48 @@ keeper_run(struct keeper *k)
 {
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
         say("cannot adopt what workers leave behind: %s", strerror(errno));
-    k->engine.sockets_first = k->engine.sockets_last = NONE;
     children_open(k);
     engine_start(k);
     loop_run(k);
 
-    workers_kill(k); /* after an ordinary end there are none */
+    /* After an ordinary end there are none. */
+    for (uint32_t i = 0; i < k->workers.used; i++) {
+        pid_t dying = k->workers.v[i].child.pid;
+        if (k->workers.v[i].in >= IN_SPAWNED && kill(-dying, SIGKILL) != 0)
+            kill(dying, SIGKILL); /* it does not lead a group yet */
+    }
     children_close(k);
-    exits_reap_all(k, LAST_MS);
+    /* Bounded: who sleeps unkillably is left to init. */
+    pid_t pid;
+    for (msec limit = clock_now() + LAST_MS;
+         (pid = waitpid(-1, NULL, WNOHANG)) >= 0 && clock_now() < limit;) {
+        if (pid == 0)
+            sigtimedwait(&k->signals, NULL, &(struct timespec){.tv_nsec = 1000000});
+    }
     sockets_close(k);
     return k->status;
+}
+
+int
+main(int argc, char **argv)
+{
+    static struct keeper keeper;
+    struct keeper *k = &keeper;
+    k->root = geteuid() == 0;
+    int status = options_read(k, argc, argv);
+    if (status >= 0)
+        return status;
+    if (k->ask != NULL)
+        programs_ask_engine(k);
+
+    int (*const stages[])(struct keeper *) = {descriptors_open, programs_open, loop_open,
+                                              runtime_open,     loader_run,    tables_open,
+                                              keeper_run};
+    k->lock_fd = k->control_fd = k->state_fd = k->config_fd = k->engine.link = -1;
+    umask(077);
+    status = 0;
+    for (size_t i = 0; i < ARRAY_LEN(stages) && status == 0 && !k->done; i++)
+        status = stages[i](k);
+    runtime_clean(k);
+    return status;
 }

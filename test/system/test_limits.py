@@ -1,5 +1,5 @@
 """test_limits.py - poold within the bounds of the machine: starts at one time, descriptors, and the
-ways of starting that are left where the kernel refuses the fast one."""
+way of seeing deaths that is left where descriptors are short."""
 
 import os
 import resource
@@ -60,14 +60,13 @@ def few_descriptors_are_enough_for_few_workers(box):
     poold.stop()
 
 
-def live(box, options=()):
+def live(box):
     """What every way of starting must give: a start, a recycle under load, a death, an exec failure."""
     address = box.address()
     program = box.path("program")
     os.symlink(box.program("fixture_worker"), program)
     poold = box.poold({"web": {"command": [program, "--ready", "10", "--drain"], "ready": "notify",
-                               "listen": [address], "failure": {"max_failures": 2}}},
-                      options=options)
+                               "listen": [address], "failure": {"max_failures": 2}}})
     poold.wait_state("web", "started")
     running = box.load(address)
     for _ in range(3):
@@ -84,17 +83,6 @@ def live(box, options=()):
 
 
 @claim()
-def without_the_launcher_all_is_the_same(box):
-    live(box, ["--no-launcher"])
-
-
-@claim()
 def without_pidfds_all_is_the_same(box):
     os.environ["POOLD_NO_PIDFD"] = "1"
     live(box)
-
-
-@claim()
-def without_either_all_is_the_same(box):
-    os.environ["POOLD_NO_PIDFD"] = "1"
-    live(box, ["--no-launcher"])

@@ -214,7 +214,7 @@ notify_sockets(const struct world *world)
     return count_entries(path);
 }
 
-/* Those that poold keeps in reserve, once it has made them: two a core, at most eight. */
+/* Those of parked children, once they are made: two a core, at most eight. */
 static inline unsigned
 spare_sockets(void)
 {
@@ -227,15 +227,6 @@ needs_root(void)
 {
     if (geteuid() != 0)
         skip();
-}
-
-static inline int
-setup_direct(void **state)
-{
-    int result = world_create(state);
-    if (result == 0)
-        ((struct world *)*state)->option = "--no-launcher";
-    return result;
 }
 
 static inline int
@@ -262,7 +253,6 @@ keeper_test_main(int argc, char **argv)
 
 /* clang-format off */
 #define CLAIM(f)          cmocka_unit_test_setup_teardown(f, world_create, world_destroy)
-#define CLAIM_DIRECT(f)   {#f " (direct)", f, setup_direct, world_destroy, NULL}
 #define CLAIM_NO_PIDFD(f) {#f " (no pidfd)", f, setup_without_pidfd, teardown_without_pidfd, NULL}
 /* clang-format on */
 

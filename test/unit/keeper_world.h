@@ -55,7 +55,6 @@ struct world {
     pid_t keeper;
     struct engine_link engine;
     uint64_t request;
-    const char *option; /* one more of poold, or NULL */
 };
 
 /* --- the fake programs ----------------------------------------------------------------------- */
@@ -334,7 +333,7 @@ world_poold(struct world *world, int err_fd)
         if (err_fd >= 0)
             dup2(err_fd, STDERR_FILENO);
         execl(poold, "poold", "--runtime-dir", world->runtime, "--state-dir", world->rendezvous,
-              "--config", world->config, world->option, NULL);
+              "--config", world->config, NULL);
         _exit(126);
     }
     return pid;

@@ -415,24 +415,19 @@ main(int argc, char **argv)
         return status;
     const struct CMUnitTest tests[] = {
         CLAIM(a_worker_finds_its_sockets_and_its_environment),
-        CLAIM_DIRECT(a_worker_finds_its_sockets_and_its_environment),
         CLAIM(a_worker_has_its_users_rights_and_no_others),
-        CLAIM_DIRECT(a_worker_has_its_users_rights_and_no_others),
         CLAIM(root_written_out_is_a_root_without_capabilities),
         CLAIM(a_failed_exec_is_told_with_step_and_errno),
-        CLAIM_DIRECT(a_failed_exec_is_told_with_step_and_errno),
         CLAIM_NO_PIDFD(a_failed_exec_is_told_with_step_and_errno),
         CLAIM(a_directory_that_the_worker_may_not_enter_is_told),
         CLAIM(a_second_spawn_is_answered_with_the_first_ones_result),
         CLAIM(what_a_worker_says_arrives_and_its_exit_is_exact),
-        CLAIM_DIRECT(what_a_worker_says_arrives_and_its_exit_is_exact),
         CLAIM_NO_PIDFD(what_a_worker_says_arrives_and_its_exit_is_exact),
         CLAIM(what_is_left_of_a_dead_workers_group_is_killed),
         CLAIM_NO_PIDFD(what_is_left_of_a_dead_workers_group_is_killed),
         CLAIM(a_stray_is_reaped_and_told_once),
         CLAIM(the_ready_command_has_the_workers_name_but_no_sockets),
         CLAIM(many_workers_at_once_leave_nothing_behind),
-        CLAIM_DIRECT(many_workers_at_once_leave_nothing_behind),
         CLAIM_NO_PIDFD(many_workers_at_once_leave_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;

@@ -431,7 +431,7 @@ without_descriptors_a_spawn_fails_at_its_step(void **state)
         if (failed.kind != VERB_SPAWN_FAILED)
             told_of(world, VERB_EXECUTED);
     }
-    assert_true(failed.step == STEP_CLONE || failed.step == STEP_NOTIFY_SOCKET);
+    assert_true(failed.step >= STEP_NOTIFY_SOCKET && failed.step <= STEP_CLONE);
     assert_int_equal(failed.error, EMFILE);
     assert_int_equal(prlimit(world->keeper, RLIMIT_NOFILE, &before, NULL), 0);
     struct report spawned = spawn(world, failed.worker);
@@ -509,18 +509,14 @@ main(int argc, char **argv)
         return status;
     const struct CMUnitTest tests[] = {
         CLAIM(children_that_hang_hold_nobody_up),
-        CLAIM_DIRECT(children_that_hang_hold_nobody_up),
         CLAIM(death_before_exec_is_told_as_that),
-        CLAIM_DIRECT(death_before_exec_is_told_as_that),
         CLAIM_NO_PIDFD(death_before_exec_is_told_as_that),
         CLAIM(an_exec_that_hangs_holds_nobody_up_and_can_be_killed),
-        CLAIM_DIRECT(an_exec_that_hangs_holds_nobody_up_and_can_be_killed),
         CLAIM(a_new_engine_is_told_everything_that_lives_and_died),
         CLAIM_NO_PIDFD(a_new_engine_is_told_everything_that_lives_and_died),
         CLAIM(no_engine_blocks_no_worker),
         CLAIM(a_dead_launcher_is_replaced_and_nothing_is_spawned_twice),
         CLAIM(parked_children_that_are_killed_are_replaced),
-        CLAIM_DIRECT(parked_children_that_are_killed_are_replaced),
         CLAIM_NO_PIDFD(parked_children_that_are_killed_are_replaced),
         CLAIM(an_engine_that_does_not_read_loses_nothing),
         CLAIM(an_engine_that_speaks_nonsense_is_replaced),
