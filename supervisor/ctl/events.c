@@ -42,6 +42,12 @@ print_event(const struct ctl *ctl, const json_t *event)
     if (pool[0] != '\0')
         printf("%s%s%s: ", pool, worker[0] == '\0' ? "" : "/", worker);
     print_escaped(ctl_string(event, "text"));
+    const char *said = ctl_string(json_object_get(event, "fields"), "last_line");
+    if (said[0] != '\0') {
+        fputs("; it said \"", stdout);
+        print_escaped(said);
+        putchar('"');
+    }
     putchar('\n');
 }
 

@@ -8,9 +8,6 @@
 #include "supervisor/ctl/table.h"
 #include "supervisor/ctl/words.h"
 
-#define TROUBLES_EXPLAINED 8 /* pools whose last bad event is looked up */
-#define EVENTS_LOOKED_AT   100
-
 /* A pool that should run: does it? */
 static bool
 pool_is_down(const json_t *pool)
@@ -87,48 +84,27 @@ pool_row(struct table *table, const json_t *pool)
 static void
 print_note(const char *pool, const char *text)
 {
-    char shown[1200];
+    char shown[2048];
     text_escape(shown, sizeof shown, text, strlen(text));
     printf("%s: %s\n", pool, shown);
 }
 
-/* The newest event of the pool that tells of trouble, in its own words; false: there is none. */
-static bool
-print_last_trouble(struct ctl *ctl, const char *pool)
-{
-    bool found = false;
-    enum ctl_exit exit_status;
-    json_t *params = json_pack("{s:s, s:i}", "pool", pool, "count", EVENTS_LOOKED_AT);
-    json_t *result = ctl_call(ctl, "events.recent", params, pool, &exit_status);
-    const json_t *events = json_object_get(result, "events");
-    for (size_t i = json_array_size(events); i > 0 && !found; i--) {
-        const json_t *event = json_array_get(events, i - 1);
-        const char *severity = ctl_string(event, "severity");
-        if (strcmp(severity, "err") == 0 || strcmp(severity, "warning") == 0) {
-            const char *said = ctl_string(json_object_get(event, "fields"), "last_line");
-            char line[1200];
-            snprintf(line, sizeof line, "%.8s %s%s%s", words_clock(ctl_string(event, "time")),
-                     ctl_string(event, "text"), said[0] == '\0' ? "" : "; it said: ", said);
-            print_note(pool, line);
-            found = true;
-        }
-    }
-    json_decref(result);
-    return found;
-}
-
-/* Without an event: what the pool itself remembers. */
+/* The cause, and what the worker said last. */
 static void
 print_last_failure(const json_t *pool)
 {
-    char line[WORDS_MAX];
     const json_t *failure = json_object_get(json_object_get(pool, "failures"), "last");
-    if (words_failure(failure, line)[0] != '\0')
-        print_note(ctl_string(pool, "name"), line);
+    const char *said = ctl_string(failure, "last_line");
+    char line[1800];
+    if (!json_is_object(failure))
+        return;
+    snprintf(line, sizeof line, "last: %s%s%s%s", ctl_string(failure, "text"),
+             said[0] == '\0' ? "" : "; it said \"", said, said[0] == '\0' ? "" : "\"");
+    print_note(ctl_string(pool, "name"), line);
 }
 
-/* Why it is as it is, where that is not what was wanted. Returns whether it is in trouble. */
-static bool
+/* Why it is as it is, where that is not what was wanted. */
+static void
 explain(const json_t *pool)
 {
     const char *name = ctl_string(pool, "name"), *reason = ctl_string(pool, "reason");
@@ -158,7 +134,6 @@ explain(const json_t *pool)
                  (long long)ctl_integer(roll, "waiting"));
         print_note(name, line);
     }
-    return down || json_is_object(error) || ctl_integer(failures, "in_window") > 0;
 }
 
 static void
@@ -170,7 +145,7 @@ print_hint(const json_t *pool)
 }
 
 static void
-print_status(struct ctl *ctl, const json_t *status)
+print_status(const struct ctl *ctl, const json_t *status)
 {
     static const char *const headings[] = {"POOL", "STATE", "WORKERS", "FOR", "FAILURES", "LISTEN"};
     const json_t *pools = json_object_get(status, "pools");
@@ -185,13 +160,10 @@ print_status(struct ctl *ctl, const json_t *status)
     }
     table_print(&table, stdout, ctl->colour);
     table_fini(&table);
-    unsigned troubles = 0;
     json_array_foreach(pools, i, pool)
     {
-        if (!explain(pool))
-            continue;
-        if (troubles++ >= TROUBLES_EXPLAINED || !print_last_trouble(ctl, ctl_string(pool, "name")))
-            print_last_failure(pool);
+        explain(pool);
+        print_last_failure(pool);
         print_hint(pool);
     }
     if (strcmp(ctl_string(supervisor, "state"), "stopping") == 0)

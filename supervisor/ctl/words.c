@@ -6,8 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "supervisor/ctl/ctl.h"
-
 const char *
 words_span(double seconds, char buf[WORDS_MAX])
 {
@@ -57,24 +55,4 @@ words_clock(const char *text)
 {
     const char *behind_date = strchr(text, 'T');
     return behind_date == NULL ? "" : behind_date + 1;
-}
-
-const char *
-words_failure(const json_t *failure, char buf[WORDS_MAX])
-{
-    const json_t *exit = json_object_get(failure, "exit");
-    char how[64] = "";
-    buf[0] = '\0';
-    if (!json_is_object(failure))
-        return buf;
-    if (json_object_get(exit, "code") != NULL)
-        snprintf(how, sizeof how, ", exit code %lld", (long long)ctl_integer(exit, "code"));
-    else if (json_object_get(exit, "signal") != NULL)
-        snprintf(how, sizeof how, ", signal %lld (%.16s)", (long long)ctl_integer(exit, "signal"),
-                 ctl_string(exit, "name"));
-    char age[WORDS_MAX];
-    words_took(json_number_value(json_object_get(failure, "age")), age);
-    snprintf(buf, WORDS_MAX, "%.40s%s, %.20s after its start", ctl_string(failure, "name"), how,
-             age);
-    return buf;
 }

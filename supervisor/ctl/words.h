@@ -2,8 +2,6 @@
 #ifndef POOLD_CTL_WORDS_H
 #define POOLD_CTL_WORDS_H
 
-#include <jansson.h>
-
 #include "common/base.h"
 
 #define WORDS_MAX 160
@@ -19,8 +17,5 @@ const char *words_since(const char *time, char buf[WORDS_MAX]);
 
 /* The part of an RFC 3339 time from the hour on; "" when there is none. Borrowed from it. */
 const char *words_clock(const char *time);
-
-/* "worker-died, exit code 3, 0.4 s after its start" of a failure; "" of null. */
-const char *words_failure(const json_t *failure, char buf[WORDS_MAX]);
 
 #endif

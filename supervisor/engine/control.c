@@ -27,9 +27,14 @@ control_create(struct control **out, struct shell *shell, int fd, struct err *er
     socklen_t len = sizeof keeper;
     control->owner = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &keeper, &len) == 0 ? keeper.uid : 0;
     json_setup();
+    if (failures_create(control) < 0) {
+        free(control);
+        return err_set(err, -ENOMEM, "out of memory for the control socket");
+    }
     int r = io_watch_open(shell_io(shell), &control->watch, fd, IO_CONTROL, 0, control_on_listener,
                           control);
     if (r < 0) {
+        free(control->failed_seq);
         free(control);
         return err_errno(err, r, "the control socket cannot be watched");
     }
@@ -58,6 +63,7 @@ control_destroy(struct control **at)
     io_watch_close(&control->watch);
     close(control->fd);
     events_sink_remove(shell_events(control->shell), control_events_sink, control);
+    free(control->failed_seq);
     free(control);
     *at = NULL;
 }

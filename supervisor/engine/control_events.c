@@ -114,6 +114,7 @@ void
 control_events_sink(void *ctx, const struct event_seen *event)
 {
     struct control *control = ctx;
+    failures_note(control, event);
     if (control->subscriber_count == 0)
         return;
     struct json_out line = {0};

@@ -4,6 +4,7 @@
  *   control_client.c   one connection: bytes in, bytes out, their bounds
  *   control_request.c  one line: parsed, checked against the table, handed to its method
  *   control_status.c   methods that only look
+ *   control_failure.c  the newest failure of a pool, in words
  *   control_change.c   methods that change something, and calls that wait for how it ends
  *   control_events.c   subscribers
  *   control_json.c     JSON piece by piece */
@@ -111,8 +112,9 @@ struct control {
     uint32_t subscriber_count;
     struct call *calls[CONTROL_CALL_BUCKETS]; /* by pool */
     msec resume_at;                           /* accepting goes on; MSEC_NEVER: it is not paused */
-    msec deadline;     /* the earliest of all; may be too early, never too late */
-    msec denied_until; /* no further event about strangers before */
+    msec deadline;        /* the earliest of all; may be too early, never too late */
+    msec denied_until;    /* no further event about strangers before */
+    uint64_t *failed_seq; /* of each pool: the event of its newest failure; 0: none */
 };
 
 /* --- control.c */
@@ -149,10 +151,32 @@ bool request_pool_is_there(struct client *, const struct request *);
 void request_describe_methods(struct json_out *);
 
 /* --- control_status.c */
+/* What turns instants of the monotonic clock into dates. */
+struct dates {
+    msec now;
+    int64_t wall_ms; /* of now */
+    int32_t offset;  /* of the zone, in seconds */
+};
+static inline int64_t
+dates_wall(const struct dates *dates, msec at)
+{
+    return dates->wall_ms + (int64_t)(at - dates->now);
+}
 /* Goes on with a large reply; it is over when stream.kind is STREAM_NONE. */
 void stream_begin(struct client *, const struct stream *);
 void stream_run(struct client *);
 void stream_end(struct client *);
+void exit_describe(struct json_out *, struct exit_status); /* "exit" */
+
+/* --- control_failure.c */
+/* Below zero: out of memory. An engine that was started again finds in the ring what was told. */
+int failures_create(struct control *);
+void failures_note(struct control *, const struct event_seen *);
+/* "last": null for a pool that has all its workers and no failure in its window. newest: the last
+ * one that the core remembers, or NULL. */
+void failure_describe_last(struct json_out *, const struct control *, const struct dates *,
+                           uint32_t pool, const struct pool_view *,
+                           const struct failure_view *newest);
 
 /* --- control_change.c */
 void calls_forget(struct client *); /* it has gone: nobody waits for its calls */

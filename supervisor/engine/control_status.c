@@ -13,13 +13,6 @@
 #define STREAM_UNITS_TURN  128u
 #define STREAM_UNITS_LEAST 4u
 
-/* What turns instants of the monotonic clock into dates. */
-struct dates {
-    msec now;
-    int64_t wall_ms; /* of now */
-    int32_t offset;  /* of the zone, in seconds */
-};
-
 static struct dates
 dates_of(void)
 {
@@ -38,7 +31,7 @@ dates_of(void)
 static void
 date(struct json_out *out, const char *key, const struct dates *dates, msec at)
 {
-    json_out_time(out, key, dates->wall_ms + (int64_t)(at - dates->now), dates->offset);
+    json_out_time(out, key, dates_wall(dates, at), dates->offset);
 }
 
 static void
@@ -121,7 +114,7 @@ workers_describe_all(struct json_out *out, const struct shell *shell, const stru
 
 /* --- A pool. */
 
-static void
+void
 exit_describe(struct json_out *out, struct exit_status status)
 {
     if (status.kind == EXIT_UNKNOWN) {
@@ -140,11 +133,11 @@ exit_describe(struct json_out *out, struct exit_status status)
 }
 
 static void
-failure_describe(struct json_out *out, const char *key, const struct dates *dates,
+failure_describe(struct json_out *out, const struct dates *dates,
                  const struct failure_view *failure)
 {
     const struct event_row *row = event_row(failure->event);
-    json_out_open(out, key, '{');
+    json_out_open(out, NULL, '{');
     date(out, "at", dates, failure->at);
     json_out_number(out, "event", failure->event);
     json_out_string(out, "name", row == NULL ? NULL : row->name);
@@ -154,25 +147,25 @@ failure_describe(struct json_out *out, const char *key, const struct dates *date
 }
 
 static void
-failures_describe(struct json_out *out, const struct shell *shell, const struct dates *dates,
+failures_describe(struct json_out *out, const struct control *control, const struct dates *dates,
                   uint32_t pool, const struct pool_view *view, bool all)
 {
     struct failure_view failures[FAILURES_MAX];
+    const struct failure_view *newest = NULL;
     uint32_t count = 0;
     if (view->failures > 0)
-        count = core_failures(shell_core(shell), pool, dates->now, failures, FAILURES_MAX);
+        count = core_failures(shell_core(control->shell), pool, dates->now, failures, FAILURES_MAX);
+    if (count > 0)
+        newest = &failures[count - 1];
     json_out_open(out, "failures", '{');
     json_out_number(out, "in_window", view->failures);
     json_out_number(out, "max", view->max_failures);
     json_out_seconds(out, "interval", view->failure_interval_ms);
-    if (count > 0)
-        failure_describe(out, "last", dates, &failures[count - 1]);
-    else
-        json_out_null(out, "last");
+    failure_describe_last(out, control, dates, pool, view, newest);
     if (all) {
         json_out_open(out, "all", '[');
         for (uint32_t i = 0; i < count; i++)
-            failure_describe(out, NULL, dates, &failures[i]);
+            failure_describe(out, dates, &failures[i]);
         json_out_close(out, ']');
     }
     json_out_close(out, '}');
@@ -228,9 +221,10 @@ bind_error_describe(struct json_out *out, const struct shell *shell, uint32_t po
 /* Returns how many workers were written. Nothing is written of a pool that the engine, which has
  * just begun, has not come to yet. */
 static uint32_t
-pool_describe(struct json_out *out, const struct shell *shell, const struct dates *dates,
+pool_describe(struct json_out *out, const struct control *control, const struct dates *dates,
               uint32_t pool, bool all)
 {
+    const struct shell *shell = control->shell;
     struct pool_view view;
     if (!core_pool(shell_core(shell), pool, dates->now, &view))
         return 0;
@@ -251,7 +245,7 @@ pool_describe(struct json_out *out, const struct shell *shell, const struct date
     uint32_t workers = workers_describe_all(out, shell, dates, pool, false);
     json_out_close(out, ']');
     sockets_describe(out, shell, pool);
-    failures_describe(out, shell, dates, pool, &view, all);
+    failures_describe(out, control, dates, pool, &view, all);
     date_or_null(out, "next_start", dates, view.next_start_at);
     roll_describe(out, dates, &view);
     json_out_null(out, "next_recycle"); /* this version recycles on demand only */
@@ -358,7 +352,7 @@ status_stream_run(struct client *client, uint32_t units)
     while (stream->pool < stream->pool_end && used < units &&
            json_out_pending(out) < CONTROL_OUT_HIGH) {
         used += 1 + (stream->kind == STREAM_POOLS
-                         ? pool_describe(out, shell, &dates, stream->pool, false)
+                         ? pool_describe(out, client->control, &dates, stream->pool, false)
                          : workers_describe_all(out, shell, &dates, stream->pool, true));
         stream->pool++;
     }
@@ -417,11 +411,10 @@ method_worker_list(struct client *client, const struct request *request)
 void
 method_pool_get(struct client *client, const struct request *request)
 {
-    const struct shell *shell = client->control->shell;
     struct dates dates = dates_of();
     if (!request_pool_is_there(client, request))
         return;
     struct reply reply = reply_begin(client, request->id);
-    pool_describe(reply.out, shell, &dates, request->pool, true);
+    pool_describe(reply.out, client->control, &dates, request->pool, true);
     reply_end(&reply);
 }

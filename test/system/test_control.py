@@ -1,10 +1,12 @@
 """test_control.py - the control socket and poolctl: whatever a client does, poold goes on."""
 
+import errno
 import json
 import os
 import socket
 import subprocess
 
+import processes
 from control import Control, Refused
 from harness import NOBODY, claim
 from waiting import wait_until
@@ -211,6 +213,28 @@ def json_of_status_has_what_the_contract_says(box):
     assert worker["since"][10] == "T" and worker["since"][-6] in "+-", worker
     workers = json.loads(poold.ctl("--json", "workers"))
     assert workers["workers"][0]["pool"] == "web", workers
+
+
+@claim()
+def status_tells_why_a_pool_fails_also_after_the_engine_was_replaced(box):
+    once = {"max_failures": 1}
+    poold = box.poold({"says": box.pool("--print", "KeyError: DATABASE_URL", "--exit", "3",
+                                        failure=once),
+                       "nowhere": box.pool(directory="/nowhere", failure=once)})
+    for again in (False, True):
+        if again:
+            processes.kill(poold.engine_pid())
+            poold.wait_event(6003)
+        poold.wait_state("says", "disabled")
+        poold.wait_state("nowhere", "disabled")
+        last = poold.pool("nowhere")["failures"]["last"]
+        assert (last["event"], last["errno"], last["path"]) == (1022, errno.ENOENT, "/nowhere"), last
+        last = poold.pool("says")["failures"]["last"]
+        assert last["exit"] == {"code": 3} and last["last_line"] == "KeyError: DATABASE_URL", last
+        said = poold.ctl("status", status=3)
+        assert '; it said "KeyError: DATABASE_URL"\n' in said, said
+        assert "nowhere: last: cannot enter the working directory /nowhere: No such file" in said
+    assert 'it said "KeyError' in poold.ctl("events", "--pool", "says")
 
 
 @claim()

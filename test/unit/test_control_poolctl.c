@@ -154,6 +154,37 @@ status_of_a_disabled_pool_says_why_and_exits_3(void **state)
 }
 
 static void
+status_names_the_newest_cause_of_a_pool_that_is_down(void **state)
+{
+    struct shell *shell = *state;
+    RUN(shell, "stop", "web", "--wait");
+    shell->exec_fails = true;
+    RUN(shell, "start", "web", "--wait");
+    struct event_fields fields = {0};
+    fields_string(&fields, "step", "make a process");
+    fields_number(&fields, "errno", EAGAIN);
+    events_emit(shell->events, EVENT_SPAWN_FAILED, "web", (struct worker_id){0}, &fields, "x");
+    assert_holds(RUN(shell, "status")->out,
+                 "web: last: cannot make a process: Resource temporarily unavailable\n");
+    fields = (struct event_fields){0};
+    fields_number(&fields, "code", 3);
+    fields_seconds(&fields, "age", 12);
+    fields_string(&fields, "last_line", "KeyError: DATABASE_URL");
+    events_emit(shell->events, EVENT_WORKER_DIED, "web", (struct worker_id){0}, &fields, "died");
+    struct run *run = RUN(shell, "status", "web");
+    assert_holds(run->out,
+                 "web: last: exit code 3 after 0.012 s; it said \"KeyError: DATABASE_URL\"\n");
+    assert_null(strstr(run->out, "api: "));
+    char *hint = strstr(run->out, "poolctl start web");
+    assert_non_null(hint);
+    assert_null(strstr(hint + 1, "poolctl start web"));
+    assert_holds(RUN(shell, "events")->out, ": died; it said \"KeyError: DATABASE_URL\"\n");
+    shell->exec_fails = false;
+    RUN(shell, "start", "web", "--wait");
+    assert_null(strstr(RUN(shell, "status")->out, "last: "));
+}
+
+static void
 status_as_json_has_supervisor_and_pools(void **state)
 {
     struct run *run = RUN(*state, "--json", "status");
@@ -460,6 +491,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(status_is_a_table_and_exits_0_when_all_is_well),
         TEST(status_of_a_disabled_pool_says_why_and_exits_3),
+        TEST(status_names_the_newest_cause_of_a_pool_that_is_down),
         TEST(status_as_json_has_supervisor_and_pools),
         TEST(workers_are_listed_with_pid_and_state),
         TEST(versions_of_both_sides_are_told),
