@@ -114,6 +114,32 @@ failure_at(struct json_failure *failure, const char *text, size_t len, size_t of
     failure->column = place.column;
 }
 
+/* jansson ends at the bracket behind a comma; what is wrong is the comma. */
+static bool
+is_behind_comma(const char *text, size_t offset)
+{
+    if (text[offset] != '}' && text[offset] != ']')
+        return false;
+    while (offset > 0 && strchr(" \t\r\n", text[offset - 1]) != NULL)
+        offset--;
+    return offset > 0 && text[offset - 1] == ',';
+}
+
+/* What jansson says, but for what only its own callers would understand. */
+static void
+explain(struct json_failure *failure, const char *text, size_t len, const json_error_t *error)
+{
+    const char *what = error->text, *hint = "";
+    enum json_error_code code = json_error_code(error);
+    if (code == json_error_null_character || code == json_error_null_byte_in_key)
+        what = "a string may not hold \\u0000";
+    else if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+        what = "begins with a byte order mark; take it out";
+    else if (failure->offset < len && is_behind_comma(text, failure->offset))
+        hint = "; is there a comma too many?";
+    snprintf(failure->text, sizeof failure->text, "%s%s", what, hint);
+}
+
 static void
 failure_of_parser(struct json_failure *failure, const char *text, size_t len,
                   const json_error_t *error)
@@ -127,8 +153,8 @@ failure_of_parser(struct json_failure *failure, const char *text, size_t len,
     failure->fault = json_error_code(error) == json_error_stack_overflow  ? JSON_FAULT_DEPTH
                      : json_error_code(error) == json_error_duplicate_key ? JSON_FAULT_DUPLICATE
                                                                           : JSON_FAULT_SYNTAX;
-    snprintf(failure->text, sizeof failure->text, "%s", error->text);
     failure_at(failure, text, len, token_start(text, len, error));
+    explain(failure, text, len, error);
 }
 
 json_t *

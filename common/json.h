@@ -27,7 +27,7 @@ enum json_fault {
 
 struct json_failure {
     enum json_fault fault;
-    char text[160];        /* what is wrong; may hold bytes of the document: escape it */
+    char text[200];        /* what is wrong; may hold bytes of the document: escape it */
     uint32_t line, column; /* from 1; columns count characters */
     size_t offset;         /* bytes */
 };

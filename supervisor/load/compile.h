@@ -64,7 +64,7 @@ struct identity {
 const struct identity *identity_resolve(struct load *, const struct draft *);
 void identities_fini(struct load *);
 
-/* Who the engine runs as, into header. */
+/* Who the engine runs as, into header; a user that was named and does not exist is a problem. */
 void identity_engine(struct load *, struct record_header *header);
 
 /* --- environment.c */
@@ -82,6 +82,15 @@ bool strings_put(struct load *, const char *joined, size_t bytes, size_t count,
 
 /* The programs of the command and the ready command, found in path, into its record. */
 void programs_resolve(struct load *, struct draft *, const char *path);
+
+/* --- address.c */
+
+/* Parses an address into family, length, sockaddr, dual and mode of the socket. False: refused at
+ * load->pointer. */
+bool address_parse(struct load *, const char *text, struct record_socket *);
+
+/* Reports `the address "TEXT" WHY` at load->pointer; returns false. Only text is escaped. */
+bool address_refuse(struct load *, const char *text, const char *why);
 
 /* --- listen.c */
 

@@ -168,9 +168,10 @@ identity_resolve(struct load *load, const struct draft *draft)
     if (!draft_is_right(draft, "identity.user") || !draft_is_right(draft, "identity.group"))
         return NULL;
     if (load->is_root && draft->user == NULL) {
-        problem_add(&load->problems, &load->pointer, PROBLEM_AT_KEY,
-                    "\"identity\": {\"user\": ...} is missing; poold runs as root, so the pool "
-                    "must name its user, \"root\" too");
+        if (!draft->is_misnamed)
+            problem_add(&load->problems, &load->pointer, PROBLEM_AT_KEY,
+                        "\"identity\": {\"user\": ...} is missing; poold runs as root, so the pool "
+                        "must name its user, \"root\" too");
         return NULL;
     }
     const struct identity *identity = identity_find(load, draft->user, draft->group);
@@ -198,6 +199,19 @@ identities_fini(struct load *load)
     }
 }
 
+/* The stand-in for a user that nobody named and nobody made. */
+static void
+engine_is_nobody(struct load *load, struct record_header *header)
+{
+    header->engine_uid = header->engine_gid = NOBODY;
+    header->engine_user = image_string(&load->image, "nobody");
+    load->warning_count++;
+    buffer_print(&load->warnings,
+                 "the engine runs as user %u, as there is no user \"" LOAD_ENGINE_USER "\"; create "
+                 "it, or give --engine-user\n",
+                 NOBODY);
+}
+
 void
 identity_engine(struct load *load, struct record_header *header)
 {
@@ -207,25 +221,22 @@ identity_engine(struct load *load, struct record_header *header)
     header->engine_uid = geteuid();
     header->engine_gid = getegid();
     struct database_entry entry;
+    char why[DATABASE_TEXT_MAX];
     if (!load->is_root) {
         const struct identity *own = identity_find(load, NULL, NULL);
         header->engine_user = own == NULL ? 0 : image_string(&load->image, own->user);
         return;
     }
-    if (database_find(DATABASE_USER_NAME, name, 0, &entry) == 0) {
+    int r = database_find(DATABASE_USER_NAME, name, 0, &entry);
+    if (r == 0) {
         header->engine_uid = entry.user.pw_uid;
         header->engine_gid = entry.user.pw_gid;
         header->engine_user = image_string(&load->image, entry.user.pw_name);
         free(entry.bytes);
-        return;
+    } else if (r == -ENOENT && strcmp(name, LOAD_ENGINE_USER) == 0) {
+        engine_is_nobody(load, header);
+    } else {
+        database_explain(DATABASE_USER_NAME, name, r, why);
+        problem_add(&load->problems, NULL, PROBLEM_AT_FILE, "--engine-user: %s", why);
     }
-    char escaped[TEXT_WORD_MAX];
-    text_escape(escaped, sizeof escaped, name, strlen(name));
-    header->engine_uid = header->engine_gid = NOBODY;
-    header->engine_user = image_string(&load->image, "nobody");
-    load->warning_count++;
-    buffer_print(&load->warnings,
-                 "the engine runs as user %u, as there is no user \"%s\"; create it, or give "
-                 "--engine-user\n",
-                 NOBODY, escaped);
 }

@@ -111,14 +111,15 @@ finish(struct load *load, struct load_result *result, struct err *err)
 {
     struct record_header header = {.starts_max = starts_of_this_host()};
     struct image *image = &load->image;
+    identity_engine(load, &header);
     if (load->problems.count > 0) {
+        header.engine_user = 0; /* went with the image */
         image_fini(image);
         *image = (struct image){0};
         problems_print(&load->problems, load->source, &image->text);
         header.errors = (uint32_t)load->problems.count;
     }
     buffer_add(&image->text, "", 1); /* ends the errors; else "" at offset 0 is there already */
-    identity_engine(load, &header);
     header.source = image_string(image, load->source);
     buffer_add(&load->warnings, "", 1);
     header.warnings = load->warning_count;

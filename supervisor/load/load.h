@@ -11,7 +11,7 @@
 
 struct load_options {
     const char *config;      /* path; NULL: /etc/poold/poold.json, or the user's own */
-    const char *engine_user; /* NULL: LOAD_ENGINE_USER */
+    const char *engine_user; /* NULL: LOAD_ENGINE_USER, for which 65534 stands in */
     const char *state_dir;   /* not read yet: this version keeps no last good configuration */
 };
 

@@ -121,7 +121,7 @@ check_rules(struct load *load, const json_t *object, const struct draft *draft)
 {
     const struct pool_settings *settings = &draft->record.settings;
     char a[UNIT_TEXT_MAX], b[UNIT_TEXT_MAX];
-    if (draft->command == NULL && draft_is_right(draft, "command"))
+    if (draft->command == NULL && !draft->is_misnamed && draft_is_right(draft, "command"))
         problem_add(&load->problems, &load->pointer, PROBLEM_AT_KEY,
                     "\"command\" is missing; a pool needs one, such as [\"/usr/bin/server\"]");
     if (draft_is_right(draft, "failure.delay") && draft_is_right(draft, "failure.delay_max") &&
@@ -181,7 +181,8 @@ finish_settings(struct draft *draft)
 void
 pool_compile(struct load *load, const char *name, const json_t *object)
 {
-    if (!name_is_valid(name))
+    bool is_misnamed = !name_is_valid(name);
+    if (is_misnamed)
         problem_add(&load->problems, &load->pointer, PROBLEM_AT_KEY,
                     "a pool's name is 1 to 64 of a-z A-Z 0-9 . _ -, a letter or digit first");
     if (!json_is_object(object)) {
@@ -192,6 +193,7 @@ pool_compile(struct load *load, const char *name, const json_t *object)
     }
     struct draft draft;
     memcpy(&draft, &load->preset, sizeof draft);
+    draft.is_misnamed = is_misnamed;
     take_object(load, "", object, &draft);
     check_rules(load, object, &draft);
     resolve(load, &draft, name);

@@ -26,6 +26,7 @@ struct draft {
     const char *user, *group; /* NULL: not given */
     struct ready_draft ready;
     uint64_t wrong; /* bit i: key i was given and is wrong */
+    bool is_misnamed; /* may be no pool at all, so nothing is missed in it */
 };
 
 /* Fills preset with all defaults. Returns 0 or -ENOMEM. */

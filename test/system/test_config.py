@@ -93,6 +93,14 @@ def an_unknown_user_is_a_configuration_error(box):
 
 
 @claim(root=True)
+def an_engine_user_that_was_named_must_exist(box):
+    poold = box.poold_raw('{ "pools": {} }', options=("--engine-user", "no-such-user-here"))
+    poold.wait_end(10, CONFIG_ERROR)
+    assert 'there is no user "no-such-user-here"' in poold.log(), poold.log()
+    poold.census()
+
+
+@claim(root=True)
 def as_root_each_pool_must_name_its_user(box):
     refuse(box, '{ "pools": { "web": { "command": ["/bin/true"] } } }', '"identity": {"user": ...} is missing')
 

@@ -364,25 +364,6 @@ as_root_the_identity_is_looked_up(void **state)
     compiled_fini(&compiled);
 }
 
-static void
-a_missing_engine_user_is_a_warning(void **state)
-{
-    (void)state;
-    if (geteuid() != 0)
-        skip();
-    struct load_options options = {.config = "c.json", .engine_user = "no-such-user"};
-    struct compiled compiled = {.errors = ""};
-    struct err err;
-    assert_int_equal(load_compile_text(&options, "{}", 2, &compiled.result, &err), 0);
-    assert_int_equal(record_open(&compiled.record, compiled.result.image, compiled.result.size), 0);
-    assert_int_equal(compiled.record.header->errors, 0);
-    assert_int_equal(compiled.record.header->warnings, 1);
-    assert_int_equal(compiled.record.header->engine_uid, 65534);
-    assert_non_null(strstr(record_text(&compiled.record, compiled.record.header->warning_text),
-                           "no-such-user"));
-    compiled_fini(&compiled);
-}
-
 /* Runs body as user 65534 in a child; its exit status is the verdict. No assertion of cmocka in
  * there: it would carry on with the other tests in the child. */
 static int
@@ -503,7 +484,6 @@ main(void)
         cmocka_unit_test(the_serial_names_the_content),
         cmocka_unit_test(five_thousand_pools_take_at_most_350_bytes_each),
         cmocka_unit_test(as_root_the_identity_is_looked_up),
-        cmocka_unit_test(a_missing_engine_user_is_a_warning),
         cmocka_unit_test(an_ordinary_user_can_only_be_himself),
         cmocka_unit_test(the_memfd_is_sealed_and_opens_as_a_record),
     };
