@@ -55,7 +55,8 @@ struct event {
 
 struct action {
     enum action_kind kind;
-    enum cause cause;
+    enum cause cause; /* EVENT 1127: what follows. UNHEALTHY: it is replaced; SURPLUS: a successor on
+                         trial, it leaves; NONE: its pool is disabled, it stays */
     struct worker_id worker;
     struct worker_id other; /* EVENT of a recycle: the other worker of the pair */
     uint32_t handle;        /* core_handle of worker, NONE where there is no worker record.
@@ -69,6 +70,7 @@ struct action {
     int32_t error;
     uint32_t count, limit; /* EVENT 1002: failures, max_failures; ROLL_ENDED: see tables.h */
     enum roll_outcome outcome;
+    uint32_t limit_event; /* EVENT 6023: the time-out that it was killed for, 1012 or 1013; 0: none */
     bool killed;    /* the worker that left was killed at the end of its drain */
     bool was_ready; /* EVENT 1009: the worker had been ready */
     msec age_ms;    /* of the worker, since its SPAWN */
@@ -169,6 +171,7 @@ struct failure_view {
     msec at, age_ms;
     struct exit_status status; /* EXIT_UNKNOWN for a failure without an exit */
     uint16_t event;            /* 1009, 1012, 1059, 1127, ... */
+    uint32_t step;             /* 1059: as EXEC_FAILED gave it; else 0 */
 };
 
 bool core_pool(const struct core *, uint32_t pool, msec now, struct pool_view *out);

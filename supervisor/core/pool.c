@@ -94,6 +94,7 @@ pool_start(struct core *core, uint32_t pool, bool by_operator)
     if (p->state == POOL_DISABLED && by_operator && pool_is_wanted(core, pool)) {
         tell_pool(core, TELL_POOL_ENABLED, pool);
         pool_enter(core, pool, POOL_STARTING, REASON_NONE);
+        recycle_mark_untrusted(core, pool);
     } else if (changed) {
         act_pool(core, ACT_POOL_CHANGED, pool);
     }

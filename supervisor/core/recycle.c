@@ -17,6 +17,16 @@ recycle_mark(struct core *core, uint32_t worker, enum cause cause)
         tell_worker(core, TELL_RECYCLE_UNHEALTHY, worker)->cause = cause;
 }
 
+/* An operator's recycle is no longer wanted. That the worker broke the protocol stays a reason. */
+static void
+recycle_unmark(struct core *core, uint32_t worker)
+{
+    struct worker *w = worker_edit(core, worker);
+    w->leave = w->untrusted ? CAUSE_UNHEALTHY : CAUSE_NONE;
+    if (!w->untrusted)
+        w->asked_at = 0;
+}
+
 static void
 recycle_begin(struct core *core, uint32_t original)
 {
@@ -148,8 +158,7 @@ recycle_successor_failed(struct core *core, uint32_t worker)
         return;
     if (o->in_roll)
         roll_end(core, pool, ROLL_FAILED);
-    o->leave = CAUSE_NONE;
-    o->asked_at = 0;
+    recycle_unmark(core, original);
 }
 
 bool
@@ -194,6 +203,16 @@ recycle_drop_gone(struct core *core, uint32_t worker)
     worker_enter(core, worker, WORKER_FREE);
 }
 
+void
+recycle_mark_untrusted(struct core *core, uint32_t pool)
+{
+    for (uint32_t i = worker_first(core, pool); i != NONE; i = worker_next(core, i)) {
+        const struct worker *w = worker_at(core, i);
+        if (w->untrusted && worker_stays(w))
+            recycle_mark(core, i, CAUSE_UNHEALTHY);
+    }
+}
+
 /* --- Rolls. */
 
 void
@@ -213,21 +232,24 @@ roll_request(struct core *core, uint32_t pool, enum cause cause)
     if (!merge) {
         p->roll_since = core->now;
         p->roll_replaced = 0;
-        if (cause == CAUSE_ON_DEMAND)
-            tell_pool(core, TELL_RECYCLE_ON_DEMAND, pool)->cause = cause;
     }
+    bool any = false;
     for (uint32_t i = worker_first(core, pool); i != NONE; i = worker_next(core, i)) {
         const struct worker *w = worker_at(core, i);
         bool waits = worker_stays(w) && w->original == NONE && !w->begun;
         bool under_way = w->begun && !w->replaced;
         if (merge ? !w->in_roll : !waits && !under_way)
             continue;
+        any = true;
         worker_edit(core, i)->in_roll = true;
         if (worker_stays(w))
             recycle_mark(core, i, cause);
         else
             worker_edit(core, i)->leave = (uint8_t)cause;
     }
+    /* Where all start anew, or are still to, nothing begins that a line would have to close. */
+    if (any && !merge && cause == CAUSE_ON_DEMAND)
+        tell_pool(core, TELL_RECYCLE_ON_DEMAND, pool)->cause = cause;
 }
 
 void
@@ -241,12 +263,9 @@ roll_end(struct core *core, uint32_t pool, enum roll_outcome outcome)
         if (!w->in_roll)
             continue;
         waiting++;
-        struct worker *edit = worker_edit(core, i);
-        edit->in_roll = false;
-        if (!w->begun && worker_stays(w)) {
-            edit->leave = CAUSE_NONE;
-            edit->asked_at = 0;
-        }
+        worker_edit(core, i)->in_roll = false;
+        if (!w->begun && worker_stays(w))
+            recycle_unmark(core, i);
     }
     assert(outcome != ROLL_DONE || waiting == 0);
 

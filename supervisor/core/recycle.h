@@ -18,7 +18,7 @@
  * 6011, 1002). A recycle whose successor had been ready is closed by 6022 even then.
  *
  * A roll is a request for every worker of the pool. Its workers have in_roll; it is over when none
- * has. A request during a roll gives it the newest cause and starts nothing more. */
+ * has: at once, and without a 1079, when all that lives is leaving anyway. A request during a roll gives it the newest cause and starts nothing more. */
 #ifndef POOLD_CORE_RECYCLE_H
 #define POOLD_CORE_RECYCLE_H
 
@@ -57,6 +57,9 @@ void recycle_forget_mark(struct core *, uint32_t worker);
 
 /* Frees a GONE original that nobody will follow any more. */
 void recycle_drop_gone(struct core *, uint32_t worker);
+
+/* A disabled pool that is enabled again: those that broke the protocol are replaced now. */
+void recycle_mark_untrusted(struct core *, uint32_t pool);
 
 /* POOL_RECYCLE. */
 void roll_request(struct core *, uint32_t pool, enum cause);

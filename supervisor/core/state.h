@@ -55,7 +55,7 @@ struct failure {
     msec at;
     uint32_t age_ms; /* of the worker; UINT32_MAX: 49 days and more */
     uint16_t event;
-    struct exit_status status;
+    struct exit_status status; /* EXIT_UNKNOWN, the step as its number: a program that never ran */
 };
 
 struct failures {
@@ -63,6 +63,9 @@ struct failures {
     uint32_t unused;
     struct failure v[FAILURES_MAX];
 };
+
+/* NONE also when it was killed by a hurried shutdown. */
+enum worker_limit { LIMIT_NONE, LIMIT_START, LIMIT_STOP, WORKER_LIMIT_COUNT };
 
 struct worker {
     struct worker_id id;
@@ -90,7 +93,8 @@ struct worker {
     uint8_t begun;     /* its recycle has begun and is not closed */
     uint8_t replaced;  /* its successor has been ready */
     uint8_t in_roll;   /* its recycle is part of the pool's roll */
-    uint8_t unused[2];
+    uint8_t untrusted; /* it broke the protocol, which is told and counted once */
+    uint8_t limit;     /* enum worker_limit: for which it was killed */
 };
 
 _Static_assert(sizeof(struct global) == 32, "no padding");

@@ -120,6 +120,10 @@ core_failures(const struct core *core, uint32_t pool, msec now, struct failure_v
                                        .age_ms = failure->age_ms,
                                        .status = failure->status,
                                        .event = failure->event};
+        if (failure->event == TELL_EXEC_FAILED) {
+            out[i].step = failure->status.number;
+            out[i].status.number = 0;
+        }
     }
     return n;
 }

@@ -30,8 +30,8 @@ worker_exec_failed(struct core *core, uint32_t worker, uint32_t step, int32_t er
     if (w->state != WORKER_STARTING || w->executed)
         return;
     struct action *action;
-    bool disable =
-        worker_tell_failure(core, worker, TELL_EXEC_FAILED, (struct exit_status){0}, &action);
+    struct exit_status status = {.kind = EXIT_UNKNOWN, .number = (uint8_t)step};
+    bool disable = worker_tell_failure(core, worker, TELL_EXEC_FAILED, status, &action);
     action->step = step;
     action->error = error;
     recycle_successor_failed(core, worker);
@@ -54,6 +54,7 @@ worker_start_timed_out(struct core *core, uint32_t worker)
     recycle_successor_failed(core, worker);
     if (worker_at(core, worker)->leave == CAUSE_NONE)
         worker_edit(core, worker)->leave = CAUSE_UNHEALTHY;
+    worker_edit(core, worker)->limit = LIMIT_START;
     worker_kill(core, worker);
     if (disable)
         pool_disable(core, pool);
@@ -64,18 +65,22 @@ worker_untrusted(struct core *core, uint32_t worker)
 {
     const struct worker *w = worker_at(core, worker);
     uint32_t pool = w->id.pool;
-    if (w->state == WORKER_SPAWNING || !worker_stays(w) || w->leave == CAUSE_UNHEALTHY)
+    if (w->state == WORKER_SPAWNING || !worker_stays(w) || w->untrusted)
         return;
+    worker_edit(core, worker)->untrusted = true;
     bool trial = recycle_is_trial(core, worker);
     struct action *action;
     bool disable = worker_tell_failure(core, worker, TELL_WORKER_NOT_TRUSTED,
                                        (struct exit_status){0}, &action);
+    action->cause = CAUSE_NONE;
     if (trial) {
+        action->cause = CAUSE_SURPLUS;
         recycle_successor_failed(core, worker);
         worker_leave(core, worker, CAUSE_UNHEALTHY);
     } else if (disable) {
         pool_disable(core, pool);
     } else if (pool_is_up(core, pool)) {
+        action->cause = CAUSE_UNHEALTHY;
         recycle_mark(core, worker, CAUSE_UNHEALTHY);
     }
 }
@@ -165,8 +170,14 @@ worker_stop_timed_out(struct core *core, uint32_t worker)
     action->cause = w->leave;
     action->limit_ms = pool_of(core, worker)->settings.shutdown_timeout_ms;
     action->drain_ms = core->now - w->drain_at;
+    worker_edit(core, worker)->limit = LIMIT_STOP;
     worker_kill(core, worker);
 }
+
+static const uint16_t limit_events[WORKER_LIMIT_COUNT] = {
+    [LIMIT_START] = TELL_STARTUP_TIMEOUT,
+    [LIMIT_STOP] = TELL_SHUTDOWN_TIMEOUT,
+};
 
 void
 worker_exited(struct core *core, uint32_t worker, struct exit_status status)
@@ -184,6 +195,7 @@ worker_exited(struct core *core, uint32_t worker, struct exit_status status)
         struct action *action = tell_worker(core, TELL_WORKER_EXITED, worker);
         action->cause = w->leave;
         action->status = status;
+        action->limit_event = limit_events[w->limit];
         action->drain_ms = w->drain_at == 0 ? 0 : core->now - w->drain_at;
     }
     assert(w->original == NONE);

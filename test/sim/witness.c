@@ -189,6 +189,23 @@ pool_may_shrink(struct witness *witness, uint32_t pool)
     recycles_are_cancelled(p, size);
 }
 
+/* Whether anybody stays, or is being replaced by one who is not ready; recycles after a disabled state
+ * (RECYCLE_MAY_CLOSE) count when that is asked. */
+static bool
+has_replaceable(const struct seen_pool *p, enum recycle_account least)
+{
+    for (uint32_t i = 0; i < p->living_len; i++)
+        if (!seen_is_leaving(&p->workers[p->living[i]]))
+            return true;
+    for (uint32_t i = 1; i <= p->last && i < p->cap; i++) {
+        const struct seen *w = &p->workers[i];
+        bool open = w->recycle == RECYCLE_BEGUN || w->recycle == least;
+        if (open && (w->successor == 0 || !p->workers[w->successor].ready))
+            return true;
+    }
+    return false;
+}
+
 static void
 witness_pool_event(struct witness *witness, const struct event *event)
 {
@@ -204,8 +221,11 @@ witness_pool_event(struct witness *witness, const struct event *event)
         pool_is_doomed(p);
     } else if (event->kind == EV_POOL_RECYCLE) {
         bool up = witness_pool_is_up(witness, event->worker.pool);
-        p->roll_unclear = up && p->leftovers && !p->bound;
-        p->roll_begins = up && !p->rolling && !p->roll_unclear;
+        bool empty = !has_replaceable(p, RECYCLE_MAY_CLOSE);
+        p->roll_unclear = up && ((p->leftovers && !p->bound) ||
+                                 (!empty && !has_replaceable(p, RECYCLE_BEGUN)));
+        p->roll_begins = up && !p->rolling && !p->roll_unclear && !empty;
+        p->roll_empty = up && !p->rolling && !p->roll_unclear && empty;
         p->roll_refused = !up;
         p->rolling |= up;
     } else if (event->kind == EV_BOUND) {

@@ -23,11 +23,13 @@ struct seen {
     bool exec_failed;
     bool excused; /* said STOPPING=1 on trial: 1093 told that, its exit is no failure */
     bool adopted;
+    bool untrusted; /* 1127 was told */
     bool asked; /* DRAIN, SIGNAL or KILL was sent since it was listed last: not to be sent again */
     bool ended; /* its one end event was told */
     bool exited, released;
     bool started_told;
     uint8_t cause; /* of its start */
+    uint32_t limit_event; /* the time-out that was told of it: 1012, 1013; 0 */
     enum recycle_account recycle;
     uint32_t successor; /* generation of the last one on trial */
     msec asked_at, spawned_at, executed_at, ready_at;
@@ -43,8 +45,9 @@ struct seen_pool {
     uint32_t living_len, living_cap;
     bool wanted, bound, disabled, started;
     bool rolling;
-    bool roll_begins, roll_refused; /* in this step */
-    bool roll_unclear;              /* whether a pool with leftovers is up without its sockets */
+    bool roll_begins, roll_refused, roll_empty; /* in this step */
+    bool roll_unclear; /* whether a pool with leftovers is up without its sockets, or anybody in it
+                          is to be replaced */
     msec failed[FAILURES_MAX];      /* the last ones, oldest first */
     uint32_t failed_len;
     bool must_disable; /* 1002 is due in this step */

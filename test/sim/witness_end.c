@@ -63,7 +63,9 @@ witness_step_end(struct witness *witness, bool more_is_due)
             sim_fail(witness->sim, "pool %u: a roll outlives the pool", i);
         if (p->roll_refused || (p->roll_begins && witness->event.cause == CAUSE_ON_DEMAND))
             sim_fail(witness->sim, "pool %u: a recycle was asked for, and nobody answered", i);
-        p->roll_begins = p->roll_unclear = false;
+        if (p->roll_empty && p->rolling)
+            sim_fail(witness->sim, "pool %u: a recycle of nobody does not end", i);
+        p->roll_begins = p->roll_unclear = p->roll_empty = false;
         for (uint32_t k = 0; k < p->living_len; k++) {
             const struct seen *w = &p->workers[p->living[k]];
             broken = NULL;

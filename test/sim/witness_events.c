@@ -123,11 +123,13 @@ rule_worker_event(struct witness *witness, const struct action *action, struct s
         if (w->ready || seen_is_leaving(w) ||
             witness->now - w->asked_at < settings->startup_timeout_ms)
             BROKEN(witness, id, "timed out before its time");
+        w->limit_event = 1012;
         rule_failure(witness, action, w, true);
         break;
     case 1013:
         if (w->leaving_at == 0 || witness->now - w->leaving_at < settings->shutdown_timeout_ms)
             BROKEN(witness, id, "its drain ran out before its time");
+        w->limit_event = 1013;
         break;
     case 1022:
         if (!witness_is_about(witness, action, EV_SPAWN_FAILED) || w->spawned)
@@ -148,6 +150,9 @@ rule_worker_event(struct witness *witness, const struct action *action, struct s
     case 1127:
         if (!witness_is_about(witness, action, EV_UNTRUSTED) || seen_is_leaving(w))
             BROKEN(witness, id, "broke the protocol, they say");
+        if (w->untrusted)
+            BROKEN(witness, id, "broke the protocol twice, they say");
+        w->untrusted = true;
         rule_failure(witness, action, w, true);
         break;
     case 6020:
@@ -162,6 +167,8 @@ rule_worker_event(struct witness *witness, const struct action *action, struct s
         if (!witness_is_about(witness, action, EV_EXITED) ||
             !(w->drained || w->killed || w->doomed || w->excused))
             BROKEN(witness, id, "exited as asked, though nobody asked");
+        if (action->limit_event != w->limit_event)
+            BROKEN(witness, id, "was killed for another reason than they say");
         rule_end(witness, action, w);
         break;
     case 6027:

@@ -390,6 +390,64 @@ a_worker_that_breaks_the_protocol_is_counted_and_recycled(void **state)
 }
 
 static void
+a_worker_that_goes_on_breaking_the_protocol_is_told_once(void **state)
+{
+    (void)state;
+    given_core(1, 8, 4);
+    given_pool(0, .max_failures = 1);
+    given_pool_is_started(0, 1);
+    when_worker(0, 0, 1, .kind = EV_UNTRUSTED);
+    assert_int_equal(then_told(1127)->cause, CAUSE_NONE); /* what follows: it stays */
+    then_told(1002);
+    then_action(ACT_POOL_CHANGED);
+    then_nothing();
+    when_worker(0, 0, 1, .kind = EV_UNTRUSTED);
+    then_nothing();
+    when_pool(0, .kind = EV_POOL_START, .by_operator = true);
+    then_told(6012);
+    then_action(ACT_POOL_CHANGED);
+    then_told(1078);
+}
+
+static void
+a_failed_recycle_does_not_forgive_a_broken_protocol(void **state)
+{
+    (void)state;
+    given_recycle(CAUSE_ON_DEMAND);
+    given_worker_runs(0, 0, 2);
+    when_worker(0, 0, 1, .kind = EV_UNTRUSTED);
+    assert_int_equal(then_told(1127)->cause, CAUSE_UNHEALTHY);
+    then_told(1078);
+    when_pool(0, .kind = EV_POOL_RECYCLE, .cause = CAUSE_ON_DEMAND);
+    then_nothing();
+    when_worker(0, 0, 2, .kind = EV_EXITED, .status = exit_code_1);
+    then_told(1009);
+    then_told(1093);
+    struct worker_view view;
+    assert_true(core_worker(given.core, core_handle(given.core, (struct worker_id){0, 0, 1}), &view));
+    assert_int_equal(view.leave, CAUSE_UNHEALTHY);
+}
+
+static void
+a_recycle_of_a_pool_that_starts_anew_replaces_nobody(void **state)
+{
+    (void)state;
+    given_core(1, 8, 4);
+    given_pool(0, .overlap = 0);
+    given_pool_is_started(0, 1);
+    when_pool(0, .kind = EV_POOL_STOP);
+    then_action(ACT_POOL_CHANGED);
+    then_action(ACT_POOL_CHANGED);
+    then_to(ACT_DRAIN, 0, 1);
+    when_pool(0, .kind = EV_POOL_START, .by_operator = true);
+    then_action(ACT_POOL_CHANGED);
+    then_action(ACT_POOL_CHANGED);
+    when_pool(0, .kind = EV_POOL_RECYCLE, .cause = CAUSE_ON_DEMAND);
+    then_roll(ROLL_DONE, 0, 0);
+    then_nothing();
+}
+
+static void
 a_recycle_waits_while_a_leaver_sits_in_the_slot(void **state)
 {
     (void)state;
@@ -451,6 +509,9 @@ main(void)
         CLAIM(a_drain_that_ran_out_is_said_in_the_closing_line),
         CLAIM(a_stop_during_a_recycle_wins),
         CLAIM(a_worker_that_breaks_the_protocol_is_counted_and_recycled),
+        CLAIM(a_worker_that_goes_on_breaking_the_protocol_is_told_once),
+        CLAIM(a_failed_recycle_does_not_forgive_a_broken_protocol),
+        CLAIM(a_recycle_of_a_pool_that_starts_anew_replaces_nobody),
         CLAIM(a_recycle_waits_while_a_leaver_sits_in_the_slot),
         CLAIM(a_slot_that_is_given_up_gives_up_its_recycle_too),
     };

@@ -61,6 +61,7 @@ set_up(void **state)
     shell.pools = calloc(1, sizeof *shell.pools);
     shell.pools[0] = (struct shell_pool){.bind_failed = NONE, .told = NONE};
     shell.commands = calloc(WORKERS, sizeof *shell.commands);
+    shell.names = calloc(1, sizeof *shell.names); /* of one pool: every hash leads to it */
     const struct state_key key = {.limits = shell.limits};
     bool restorable;
     assert_int_equal(state_open(&shell.state, memfd_create("test", MFD_CLOEXEC), &key, shell.core,
@@ -97,6 +98,7 @@ tear_down(void **state)
     free(shell.actions.v);
     free(shell.later);
     free(shell.pools);
+    free(shell.names);
     free(shell.commands);
     free(shell.core);
     return 0;
