@@ -23,12 +23,12 @@ timer_earliest(struct keeper *k, enum timer timer, msec at)
 int
 loop_open(struct keeper *k)
 {
-    /* What means something is read. The others are blocked, not ignored: that would be inherited,
-     * and so would what poold inherited; with SIGCHLD ignored the kernel would even reap unseen.
-     * SIGXFSZ: a full quota must be an error of one write, not the end of everything. */
+    /* What means something is read. All others but our own faults are blocked: no stray key, alarm or
+     * full quota may end the parent of everything. Blocked, not ignored: that would be inherited, and
+     * so would what poold inherited; with SIGCHLD ignored the kernel would even reap unseen. */
     static const int read_here[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1};
-    static const int blocked[] = {SIGPIPE, SIGXFSZ, SIGTTIN, SIGTTOU, SIGTSTP, SIGUSR2};
-    sigset_t all;
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    sigset_t blocked;
     for (int signo = 1; signo < NSIG; signo++)
         signal(signo, SIG_DFL);
     sigemptyset(&k->signals);
@@ -36,10 +36,10 @@ loop_open(struct keeper *k)
         sigaddset(&k->signals, read_here[i]);
     k->signal_fd = signalfd(-1, &k->signals, SFD_CLOEXEC | SFD_NONBLOCK);
     k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    all = k->signals;
-    for (size_t i = 0; i < ARRAY_LEN(blocked); i++)
-        sigaddset(&all, blocked[i]);
-    sigprocmask(SIG_SETMASK, &all, NULL);
+    sigfillset(&blocked);
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++)
+        sigdelset(&blocked, faults[i]);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
     for (size_t i = 0; i < TIMER_COUNT; i++)
         k->timers[i] = MSEC_NEVER;
     k->now = clock_now();

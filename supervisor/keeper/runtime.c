@@ -9,18 +9,26 @@
 #define WORKERS     "w"
 
 /* Makes it where it is missing. Through descriptors, so that what was checked is what is used. As
- * root other users pass through it to sockets whose names they know (0711). */
+ * root other users pass through it to sockets whose names they know (0711). Of one that is there
+ * already no mode is changed beyond that: it may be a directory that others live by. */
 static int
 directory_open(const struct keeper *k, int at, const char *path)
 {
-    mode_t mode = k->root ? 0711 : 0700;
+    mode_t mode = k->root ? 0711 : 0700, pass = k->root ? 0011 : 0;
     struct stat status;
     mkdirat(at, path, mode); /* when that fails, so does what follows */
     int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     bool ok = fd >= 0 && fstat(fd, &status) == 0;
-    if (ok && status.st_uid != geteuid())
+    if (fd < 0 && errno == ENOTDIR && fstatat(at, path, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISLNK(status.st_mode))
+        say("%s is a symbolic link: name the directory itself", path);
+    else if (ok && status.st_uid != geteuid())
         say("the directory %s belongs to user %u, not to poold's", path, status.st_uid);
-    else if (!ok || fchmod(fd, mode) != 0)
+    else if (ok && (status.st_mode & 022) != 0)
+        say("the directory %s has mode %04o, so others can write to it: name one of poold's own",
+            path, status.st_mode & 07777);
+    else if (!ok || ((status.st_mode & pass) != pass &&
+                     fchmod(fd, (status.st_mode & 07777) | pass) != 0))
         say("cannot use %s as a directory: %s", path, strerror(errno));
     else
         return fd;
@@ -52,11 +60,20 @@ lock_take(struct keeper *k)
     return 1;
 }
 
+/* A file of that name that is no socket is somebody else's. */
+static void
+socket_remove(const struct keeper *k, const char *name)
+{
+    struct stat status;
+    if (fstatat(k->runtime_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(status.st_mode))
+        unlinkat(k->runtime_fd, name, 0);
+}
+
 static void
 leftovers_remove(const struct keeper *k)
 {
-    unlinkat(k->runtime_fd, CONTROL, 0);
-    unlinkat(k->runtime_fd, CONTROL_NEW, 0);
+    socket_remove(k, CONTROL);
+    socket_remove(k, CONTROL_NEW);
     int fd = openat(k->runtime_fd, WORKERS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *directory = fd < 0 ? NULL : fdopendir(fd);
     if (directory == NULL) {
@@ -77,6 +94,11 @@ static int
 control_open(struct keeper *k)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat status;
+    if (fstatat(k->runtime_fd, CONTROL, &status, AT_SYMLINK_NOFOLLOW) == 0) {
+        say("%s/" CONTROL " is there and no socket: name another runtime directory", k->runtime);
+        return 1;
+    }
     snprintf(address.sun_path, sizeof address.sun_path, "%s/" CONTROL_NEW, k->runtime);
     k->control_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (k->control_fd >= 0 && fchmod(k->control_fd, 0600) == 0 &&

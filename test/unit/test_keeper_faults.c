@@ -451,6 +451,8 @@ signals_from_outside_are_passed_on(void **state)
     }
     kill(world->keeper, SIGPIPE);
     kill(world->keeper, SIGUSR2);
+    kill(world->keeper, SIGQUIT);
+    kill(world->keeper, SIGALRM);
     assert_true(told_nothing(world, 50));
     assert_int_equal(world_leave(world, 7), 7);
 }

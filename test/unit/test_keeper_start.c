@@ -175,7 +175,7 @@ a_runtime_path_that_cannot_be_trusted_is_refused(void **state)
     assert_int_equal(mkdir(target, 0700), 0);
     assert_int_equal(symlink(target, world->runtime), 0);
     assert_int_equal(poold_ends(world, said, sizeof said), 1);
-    assert_non_null(strstr(said, "cannot use"));
+    assert_non_null(strstr(said, "is a symbolic link"));
     assert_int_equal(unlink(world->runtime), 0);
     if (geteuid() == 0) {
         assert_int_equal(mkdir(world->runtime, 0700), 0);
@@ -188,6 +188,31 @@ a_runtime_path_that_cannot_be_trusted_is_refused(void **state)
     world->runtime[70] = '\0';
     assert_int_equal(poold_ends(world, said, sizeof said), 2);
     assert_non_null(strstr(said, "longer than 60 bytes"));
+}
+
+static void
+a_directory_that_others_live_by_keeps_its_mode_and_files(void **state)
+{
+    struct world *world = *state;
+    char said[512], path[128];
+    struct stat status;
+    world_write_config(world);
+    assert_int_equal(mkdir(world->runtime, 0755), 0);
+    assert_int_equal(chmod(world->runtime, 01777), 0);
+    assert_int_equal(poold_ends(world, said, sizeof said), 1);
+    assert_non_null(strstr(said, "has mode 1777, so others can write to it"));
+    assert_int_equal(stat(world->runtime, &status), 0);
+    assert_int_equal(status.st_mode & 07777, 01777);
+    assert_int_equal(chmod(world->runtime, 0755), 0);
+    runtime_path(world, "control", path, sizeof path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(poold_ends(world, said, sizeof said), 1);
+    assert_non_null(strstr(said, "is there and no socket"));
+    assert_int_equal(stat(world->runtime, &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0755);
+    assert_int_equal(unlink(path), 0);
 }
 
 static void
@@ -358,6 +383,7 @@ main(int argc, char **argv)
         CLAIM(what_a_killed_poold_left_is_removed_and_nothing_else),
         CLAIM(parked_children_end_with_a_killed_poold),
         CLAIM(a_runtime_path_that_cannot_be_trusted_is_refused),
+        CLAIM(a_directory_that_others_live_by_keeps_its_mode_and_files),
         CLAIM(a_configuration_with_errors_starts_nothing),
         CLAIM(a_broken_compiled_configuration_is_refused),
         CLAIM(an_address_in_use_is_told_and_bound_once_it_is_free),
