@@ -281,6 +281,8 @@ shell_leave(struct shell *shell, int exit_status)
         tell_self(shell, EVENT_SUPERVISOR_STOPPED, &fields, "stopped: no worker is left");
     shell->exit_status = exit_status;
     shell->left = true;
+    if (shell->control != NULL) /* else it never came so far */
+        shell->leave_at = control_leave(shell->control);
     struct verb verb = {.version = VERB_VERSION,
                         .kind = VERB_LEAVE,
                         .request = ++shell->request,

@@ -49,6 +49,24 @@ control_open(struct control *control)
     io_watch_want(control->watch, IO_READ);
 }
 
+msec
+control_leave(struct control *control)
+{
+    control->leaving = true;
+    io_watch_want(control->watch, 0);
+    return io_now() + CONTROL_LEAVE_MS;
+}
+
+bool
+control_is_drained(const struct control *control)
+{
+    for (const struct client *client = control->clients; client != NULL; client = client->next) {
+        if (client_has_output(client))
+            return false;
+    }
+    return true;
+}
+
 void
 control_destroy(struct control **at)
 {

@@ -11,6 +11,10 @@ struct control;
 int control_create(struct control **out, struct shell *, int fd, struct err *err);
 /* Serves from now on: an engine that does not know its workers yet would tell half of the truth. */
 void control_open(struct control *);
+/* The engine leaves: nothing is asked any more. What clients wait for, the last event among it, is
+ * still written, until control_is_drained or the instant that is returned. */
+msec control_leave(struct control *);
+bool control_is_drained(const struct control *);
 void control_destroy(struct control **);
 
 /* The shell tells what answers of waiting calls depend on. Cost: the calls that wait for that

@@ -70,6 +70,14 @@ client_wake(struct client *client)
     io_watch_want(client->watch, client->eof ? IO_WRITE : IO_READ | IO_WRITE);
 }
 
+bool
+client_has_output(const struct client *client)
+{
+    return !client->broken &&
+           (client->stream.kind != STREAM_NONE || json_out_pending(&client->out) > 0 ||
+            json_out_pending(&client->events) > 0 || client->events_lost > 0);
+}
+
 static void
 client_flush(struct client *client)
 {
@@ -185,8 +193,8 @@ client_line(struct client *client, const char **line, size_t *len)
 static bool
 client_may_run(const struct client *client)
 {
-    return !client->broken && !client->closing && client->stream.kind == STREAM_NONE &&
-           json_out_pending(&client->out) < CONTROL_OUT_HIGH;
+    return !client->broken && !client->closing && !client->control->leaving &&
+           client->stream.kind == STREAM_NONE && json_out_pending(&client->out) < CONTROL_OUT_HIGH;
 }
 
 static void

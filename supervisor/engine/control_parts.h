@@ -29,6 +29,7 @@
 #define CONTROL_REQUEST_MS    5000u  /* to complete a request that was begun */
 #define CONTROL_STUCK_MS      30000u /* without reading what we have for it: closed */
 #define CONTROL_EOF_MS        1000u  /* between looks whether a half-closed caller is still there */
+#define CONTROL_LEAVE_MS      200u   /* for clients to take what waits when the engine leaves */
 #define CONTROL_PAUSE_MS      200u   /* without accepting, when descriptors or memory ran out */
 #define CONTROL_CALLS_MAX     64u    /* waiting calls of one client */
 #define CONTROL_WAIT_MAX_MS   (24u * 3600u * 1000u)
@@ -114,6 +115,7 @@ struct control {
     msec resume_at;                           /* accepting goes on; MSEC_NEVER: it is not paused */
     msec deadline;        /* the earliest of all; may be too early, never too late */
     msec denied_until;    /* no further event about strangers before */
+    bool leaving;         /* no request is run any more */
     uint64_t *failed_seq; /* of each pool: the event of its newest failure; 0: none */
 };
 
@@ -123,6 +125,8 @@ void control_due(struct control *, msec at); /* something is to be looked at the
 /* --- control_client.c */
 struct client *client_create(struct control *, int fd, uid_t uid, pid_t pid, enum control_role);
 void client_destroy(struct client *);
+/* Something is still to be written to it, and can be. */
+bool client_has_output(const struct client *);
 /* There is something to send, or to go on with: the client is called in the next turn. */
 void client_wake(struct client *);
 /* Whatever time has brought. May destroy the client. */

@@ -333,9 +333,17 @@ arm(struct shell *shell)
 static bool
 is_over(struct shell *shell)
 {
-    if (shell->left && keeper_link_flushed(shell->link))
+    if (!shell->left)
+        return false;
+    bool drained = shell->control == NULL || control_is_drained(shell->control) ||
+                   shell_now(shell) >= shell->leave_at;
+    if (!keeper_link_flushed(shell->link))
+        return true;
+    if (drained)
         io_stop(shell->io);
-    return shell->left;
+    else
+        io_wake_at(shell->io, shell->leave_at);
+    return true;
 }
 
 void

@@ -60,6 +60,7 @@ struct shell {
     bool stepping;
     bool stopping; /* SHUTDOWN was fed */
     bool left;     /* LEAVE was asked */
+    msec leave_at; /* when left: whatever clients have not taken by then is lost */
 };
 
 void shell_turn(void *ctx);                /* shell.c */

@@ -238,6 +238,21 @@ def status_tells_why_a_pool_fails_also_after_the_engine_was_replaced(box):
 
 
 @claim()
+def a_follower_sees_the_end_of_a_shutdown(box):
+    poold = box.poold({f"p{n}": box.pool("--ready", "0", ready="notify") for n in range(40)})
+    poold.wait_all_started()
+    with poold.control() as follower, poold.control() as deaf:
+        follower.call("events.subscribe")
+        deaf.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.call("events.subscribe", after=0)
+        poold.stop()
+        seen = []
+        while not seen or seen[-1] != "supervisor-stopped":
+            seen.append(follower.next_event()["name"])
+        assert seen.count("pool-stopped") == 40, seen
+
+
+@claim()
 def each_change_is_an_event_with_who_asked(box):
     poold = one_pool(box)
     poold.ctl("recycle", "web", "--wait")
