@@ -233,7 +233,7 @@ identity_engine(struct load *load, struct record_header *header)
         header->engine_gid = entry.user.pw_gid;
         header->engine_user = image_string(&load->image, entry.user.pw_name);
         free(entry.bytes);
-    } else if (r == -ENOENT && strcmp(name, LOAD_ENGINE_USER) == 0) {
+    } else if (r == -ENOENT && load->options->engine_user == NULL) {
         engine_is_nobody(load, header);
     } else {
         database_explain(DATABASE_USER_NAME, name, r, why);

@@ -481,11 +481,14 @@ as_root_an_engine_user_that_was_named_must_exist(void **state)
 }
 
 static void
-as_root_user_65534_stands_in_for_an_absent_default_engine_user(void **state)
+as_root_user_65534_stands_in_for_the_default_engine_user_alone(void **state)
 {
     (void)state;
     if (geteuid() != 0 || getpwnam(LOAD_ENGINE_USER) != NULL)
         skip();
+    struct compiled given = compile_for_engine(LOAD_ENGINE_USER);
+    assert_int_equal(given.record.header->errors, 1);
+    compiled_fini(&given);
     struct compiled compiled = compile_for_engine(NULL);
     assert_string_equal(compiled.errors, "");
     assert_int_equal(compiled.record.header->engine_uid, 65534);
@@ -601,7 +604,7 @@ main(void)
         cmocka_unit_test(rules_between_keys_are_checked),
         cmocka_unit_test(as_root_an_unknown_user_is_told_the_nearest_one),
         cmocka_unit_test(as_root_an_engine_user_that_was_named_must_exist),
-        cmocka_unit_test(as_root_user_65534_stands_in_for_an_absent_default_engine_user),
+        cmocka_unit_test(as_root_user_65534_stands_in_for_the_default_engine_user_alone),
         cmocka_unit_test(all_errors_are_reported_at_once_in_the_order_of_the_file),
         cmocka_unit_test(after_a_thousand_errors_the_others_are_counted),
         cmocka_unit_test(too_many_values_are_refused_and_not_a_crash),
