@@ -193,8 +193,8 @@ tell_started(struct shell *shell)
     char text[512];
     if (shell->hello.u.hello.restarts == 0) {
         const char *warning = record_text(&shell->record, shell->record.header->warning_text);
-        snprintf(text, sizeof text, "poold %s started with %u pools from %s%s%s%.*s", POOLD_VERSION,
-                 shell->record.header->pools,
+        snprintf(text, sizeof text, "poold %s started with %u pool%s from %s%s%s%.*s", POOLD_VERSION,
+                 shell->record.header->pools, shell->record.header->pools == 1 ? "" : "s",
                  record_text(&shell->record, shell->record.header->source),
                  shell->hello.u.hello.launcher ? "" : " (without a launcher)",
                  warning[0] != '\0' ? "; " : "", (int)strcspn(warning, "\n"), warning);
@@ -227,7 +227,7 @@ tell_adopted(struct shell *shell)
     struct event_fields fields = {0};
     fields_number(&fields, "adopted", shell->adopted);
     events_emit(shell->events, EVENT_WORKERS_ADOPTED, NULL, (struct worker_id){0}, &fields,
-                "carries on with %u workers", shell->adopted);
+                "carries on with %u worker%s", shell->adopted, shell->adopted == 1 ? "" : "s");
 }
 
 void

@@ -129,8 +129,10 @@ static void
 command_ended(struct shell *shell, const struct verb *verb)
 {
     uint32_t handle = core_handle(shell->core, verb->worker);
-    if (handle != NONE)
+    if (handle != NONE) {
         shell->commands[handle] = false;
+        workers_note_command(shell->workers, handle, exit_of(verb));
+    }
     feed(shell, EV_COMMAND_DONE, verb);
 }
 

@@ -57,6 +57,7 @@ void
 shell_worker(const struct shell *shell, uint32_t handle, struct shell_worker *out)
 {
     workers_describe(shell->workers, handle, out);
+    out->command_runs = shell->commands[handle];
 }
 
 uint32_t
@@ -329,7 +330,8 @@ arm(struct shell *shell)
     shell->awaited_at = MAX(at, shell_now(shell));
 }
 
-/* True after LEAVE was asked: nothing is begun any more, the loop ends when the link has taken it. */
+/* True after LEAVE was asked: nothing is begun any more, the loop ends when the link has taken it, and
+ * clients what waits for them. */
 static bool
 is_over(struct shell *shell)
 {

@@ -3,6 +3,7 @@
  * Each sentence says what happened, to whom, the measured value beside its limit, and what follows. */
 #include "supervisor/engine/tell.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -86,9 +87,9 @@ what_follows(char *buf, size_t cap, const struct action *action)
     if (action->retry_ms == MSEC_NEVER)
         snprintf(buf, cap, "; it is not replaced");
     else if (action->retry_ms == 0)
-        snprintf(buf, cap, "; it is replaced at once");
+        snprintf(buf, cap, "; it is to be replaced at once");
     else
-        snprintf(buf, cap, "; it is replaced in %s", tell_span(span, sizeof span, action->retry_ms));
+        snprintf(buf, cap, "; it is to be replaced in %s", tell_span(span, sizeof span, action->retry_ms));
     return buf;
 }
 
@@ -135,15 +136,33 @@ tell_worker_died(struct story *story)
          what_follows(follows, sizeof follows, action));
 }
 
+/* "; its ready command ended with exit code 4". What it printed is kept nowhere. */
+static const char *
+ready_command(char *buf, size_t cap, const struct story *story)
+{
+    const struct shell_worker *worker = &story->worker;
+    char how[EXIT_TEXT];
+    buf[0] = '\0';
+    if (worker->command_ended && worker->command.kind == EXIT_UNKNOWN)
+        snprintf(buf, cap, "; its ready command could not be run");
+    else if (worker->command_ended)
+        snprintf(buf, cap, "; its ready command ended with %s",
+                 tell_exit(how, sizeof how, worker->command));
+    else if (worker->command_runs)
+        snprintf(buf, cap, "; its ready command has not ended");
+    return buf;
+}
+
 static void
 tell_startup_timeout(struct story *story)
 {
-    char limit[SPAN_TEXT], follows[TEXT_MAX];
+    char limit[SPAN_TEXT], command[EXIT_TEXT + 64], follows[TEXT_MAX];
     fields_seconds(&story->fields, "limit", story->action->limit_ms);
     fields_of_death(story);
     emit(story, EVENT_STARTUP_TIMEOUT,
-         "was not ready within %s (health.startup_timeout) and is killed%s",
+         "was not ready within %s (health.startup_timeout) and is killed%s%s",
          tell_span(limit, sizeof limit, story->action->limit_ms),
+         ready_command(command, sizeof command, story),
          what_follows(follows, sizeof follows, story->action));
 }
 
@@ -168,6 +187,13 @@ event_of_step(uint32_t step)
     if (step == STEP_GROUPS || step == STEP_GROUP || step == STEP_USER)
         return EVENT_IDENTITY_INVALID;
     return EVENT_SPAWN_FAILED;
+}
+
+uint16_t
+tell_failure_event(const struct failure_view *failure)
+{
+    return failure->event == EVENT_EXEC_FAILED ? (uint16_t)event_of_step(failure->step)
+                                               : failure->event;
 }
 
 static void
@@ -253,10 +279,11 @@ failures_text(struct shell *shell, uint32_t pool, char *out, size_t cap)
     for (uint32_t i = 0; i < n; i++) {
         if (counted[i])
             continue;
+        uint16_t event = tell_failure_event(&failures[i]);
         uint32_t times = 0;
         msec age_max = 0;
         for (uint32_t j = i; j < n; j++) {
-            if (failures[j].event != failures[i].event ||
+            if (tell_failure_event(&failures[j]) != event ||
                 failures[j].status.kind != failures[i].status.kind ||
                 failures[j].status.number != failures[i].status.number)
                 continue;
@@ -265,8 +292,8 @@ failures_text(struct shell *shell, uint32_t pool, char *out, size_t cap)
             age_max = MAX(age_max, failures[j].age_ms);
         }
         char how[EXIT_TEXT], span[SPAN_TEXT];
-        const struct event_row *row = event_row(failures[i].event);
-        const char *what = failures[i].event == EVENT_WORKER_DIED
+        const struct event_row *row = event_row(event);
+        const char *what = event == EVENT_WORKER_DIED
                                ? tell_exit(how, sizeof how, failures[i].status)
                                : row != NULL ? row->name : "failure";
         int r = snprintf(out + len, cap - len, "%s%u x %s within %s of start",
@@ -316,18 +343,44 @@ tell_socket_failed(struct story *story)
              tell_span(again, sizeof again, action->retry_ms));
 }
 
+/* How the end is called of a worker that was asked to leave, or killed: by SIGKILL of ours only, for a
+ * core that has asked for it may still see the worker end by itself. */
+static const char *
+ending_text(char *buf, size_t cap, const struct action *action)
+{
+    bool killed = action->status.kind == EXIT_SIGNAL && action->status.number == SIGKILL;
+    if (killed && action->limit_event == EVENT_STARTUP_TIMEOUT)
+        return "was killed after it was not ready in time";
+    if (killed && action->limit_event == EVENT_SHUTDOWN_TIMEOUT)
+        return "was killed at the end of its drain";
+    snprintf(buf, cap, "ended as asked (%s)", cause_name(action->cause));
+    return buf;
+}
+
 static void
 tell_ending(struct story *story)
 {
     const struct action *action = story->action;
-    char how[EXIT_TEXT], span[SPAN_TEXT];
+    char how[EXIT_TEXT], span[SPAN_TEXT], ending[64];
     field_exit(&story->fields, action->status);
     fields_number(&story->fields, "pid", story->worker.pid);
     fields_string(&story->fields, "cause", cause_name(action->cause));
     fields_seconds(&story->fields, "age", action->age_ms);
-    emit(story, EVENT_WORKER_EXITED, "ended as asked (%s) with %s, %s after its start",
-         cause_name(action->cause), tell_exit(how, sizeof how, action->status),
+    emit(story, EVENT_WORKER_EXITED, "%s with %s, %s after its start",
+         ending_text(ending, sizeof ending, action), tell_exit(how, sizeof how, action->status),
          tell_span(span, sizeof span, action->age_ms));
+}
+
+static void
+tell_not_trusted(struct story *story)
+{
+    const char *follows = "it serves on, for its pool is disabled";
+    if (story->action->cause == CAUSE_UNHEALTHY)
+        follows = "it will be replaced";
+    else if (story->action->cause == CAUSE_SURPLUS)
+        follows = "it was to replace another worker, and is stopped instead";
+    fields_number(&story->fields, "pid", story->worker.pid);
+    emit(story, EVENT_WORKER_NOT_TRUSTED, "sent 10 malformed messages within 60 s; %s", follows);
 }
 
 static void
@@ -356,9 +409,7 @@ tell_simple(struct story *story)
         emit(story, EVENT_RECYCLE_UNHEALTHY, "is unhealthy and will be replaced");
         return;
     case EVENT_WORKER_NOT_TRUSTED:
-        fields_number(fields, "pid", story->worker.pid);
-        emit(story, EVENT_WORKER_NOT_TRUSTED,
-             "sent 10 malformed messages within 60 s and will be replaced");
+        tell_not_trusted(story);
         return;
     case EVENT_WORKER_UNKILLABLE:
         fields_number(fields, "pid", story->worker.pid);

@@ -13,4 +13,8 @@ const char *tell_span(char *buf, size_t cap, msec span);
 /* "exit code 3", "signal 9 (Killed)", "signal 11 (Segmentation fault), core dumped". */
 const char *tell_exit(char *buf, size_t cap, struct exit_status);
 
+/* Number in the catalogue of a failure that the core counts: one before the program ran is told apart
+ * by its step. */
+uint16_t tell_failure_event(const struct failure_view *);
+
 #endif

@@ -42,6 +42,8 @@ struct entry {
     uint32_t malformed_since; /* seconds */
     uint16_t malformed;
     bool paused;
+    bool command_ended;         /* at least once */
+    struct exit_status command; /* how its ready command ended last */
 };
 
 struct workers {
@@ -516,6 +518,16 @@ workers_send_drain(struct workers *workers, uint32_t handle, msec limit)
 }
 
 void
+workers_note_command(struct workers *workers, uint32_t handle, struct exit_status status)
+{
+    struct entry *entry = entry_of(workers, handle);
+    if (entry->id.generation == 0)
+        return;
+    entry->command_ended = true;
+    entry->command = status;
+}
+
+void
 workers_describe(const struct workers *workers, uint32_t handle, struct shell_worker *out)
 {
     const struct entry *entry = entry_of(workers, handle);
@@ -523,5 +535,7 @@ workers_describe(const struct workers *workers, uint32_t handle, struct shell_wo
         .pid = entry->pid,
         .status_text = entry->status != NULL ? entry->status : "",
         .last_line = entry->last != NULL ? entry->last : "",
+        .command_ended = entry->command_ended,
+        .command = entry->command,
     };
 }

@@ -30,6 +30,9 @@ void workers_last_words(struct workers *, uint32_t handle);
 /* Sends DRAIN=1 with DEADLINE_USEC. 0, or a negative errno: it gave no address, or cannot take it. */
 int workers_send_drain(struct workers *, uint32_t handle, msec limit);
 
+/* The ready command of a worker that is attached has ended. */
+void workers_note_command(struct workers *, uint32_t handle, struct exit_status);
+
 void workers_describe(const struct workers *, uint32_t handle, struct shell_worker *out);
 
 /* When paused workers are to be read again; MSEC_NEVER: none is paused. */

@@ -119,6 +119,19 @@ def a_worker_that_is_never_ready_is_killed_after_the_startup_timeout(box):
     poold.wait_state("web", "disabled")
     wait_until(lambda: not processes.is_alive(pid), what="its end")
     assert len(poold.events(1012)) == 1 and not poold.events(1009)
+    end = poold.wait_event(6023, "web")
+    assert end["text"].startswith("was killed after it was not ready in time with signal 9"), end
+    assert "ready command" not in event["text"], event
+
+
+@claim()
+def a_ready_command_that_never_agrees_is_told_with_the_time_out(box):
+    poold = box.poold({"web": box.pool("--print", "no database", ready={"command": [
+        "/bin/sh", "-c", "exit 4"]}, health={"startup_timeout": "400ms"},
+        failure={"max_failures": 1})})
+    event = poold.wait_event(1012, "web")
+    assert "; its ready command ended with exit code 4" in event["text"], event
+    assert event["fields"]["last_line"] == "no database", event
 
 
 @claim()
@@ -131,6 +144,8 @@ def a_worker_that_ignores_term_is_killed_after_the_shutdown_timeout(box):
     event = poold.wait_event(1013, "web")
     assert event["fields"]["limit"] == 0.4 and event["fields"]["pid"] == pid, event
     assert len(poold.events(1013)) == 1 and not poold.events(1009)
+    end = poold.wait_event(6023, "web")
+    assert end["text"].startswith("was killed at the end of its drain with signal 9"), end
     assert poold.pool("web")["failures"]["in_window"] == 0, "it was asked to leave"
     assert not processes.is_alive(pid)
 
@@ -204,6 +219,7 @@ def a_missing_directory_is_told_with_its_step(box):
     poold.wait_state("web", "started")
     os.rmdir(gone)
     processes.kill(poold.worker("web")["pid"])
+    assert "spawn-failed" in poold.wait_event(1002, "web")["text"]
     event = poold.wait_event(1022, "web")
     assert "working directory" in event["text"] and gone in event["text"], event
     assert "working directory" in event["fields"]["step"], event

@@ -47,6 +47,18 @@ def ten_malformed_messages_make_one_event_and_a_recycle(box):
 
 
 @claim()
+def a_worker_that_goes_on_talking_badly_is_told_once(box):
+    poold = box.poold({"web": talker(box, "malformed", "100", failure={"max_failures": 1})})
+    poold.wait_state("web", "disabled")
+    event = poold.wait_event(1127, "web")
+    assert event["text"].endswith("it serves on, for its pool is disabled"), event
+    holds_for(lambda: len(poold.events(1127)) == 1, 0.3, "one event 1127")
+    assert poold.worker("web")["id"] == "0.1"
+    poold.ctl("start", "web")
+    poold.wait_event(1078, "web", limit=10)
+
+
+@claim()
 def nine_malformed_messages_are_forgiven(box):
     poold = box.poold({"web": talker(box, "malformed", "9")})
     poold.wait_state("web", "started")
