@@ -1,4 +1,4 @@
-/* event_fields.c - the key=value pairs of an event: written, read, and cut in whole pairs. */
+/* event_fields.c - the key=value pairs of an event: written, read, and cut to fit a record. */
 #include "supervisor/engine/events.h"
 
 #include <inttypes.h>
@@ -8,6 +8,7 @@
 #include "common/text.h"
 
 #define VALUE_LEAST 16u /* less of a value than this tells nobody anything: the pair is left out */
+#define VALUE_KEPT_LEAST 24u /* the same for a value that was whole, in a record of the ring */
 
 /* "12", "0.250" and the like. */
 static bool
@@ -114,28 +115,64 @@ field_is_number(const struct field_pair *pair)
     return !pair->quoted && is_number(pair->value, pair->value_len);
 }
 
-/* The length of the whole pairs at the start of fields that take at most room bytes. */
+/* How much of a value stays when at most max bytes of it with its "..." may: no escape is broken. */
 static size_t
-fields_fit(const char *fields, size_t room)
+value_cut(const char *value, size_t max)
 {
-    struct field_pair pair;
-    size_t fit = 0;
-    for (const char *at = fields; fields_next(&at, &pair);) {
-        if ((size_t)(at - fields) > room)
-            break;
-        fit = (size_t)(at - fields);
-    }
-    return fit;
+    size_t keep = max - 3;
+    for (size_t back = 1; back <= 3; back++)
+        if (value[keep - back] == '\\' && value[keep - back + 1] == 'x')
+            return max - back;
+    return max;
 }
 
-void
-event_fit(const struct event_seen *seen, size_t room, size_t *out_text, size_t *out_fields)
+/* Adds what fits of a pair that does not fit whole, if that says anything. Returns the length. */
+static size_t
+pair_cut(char *out, size_t len, size_t room, const struct field_pair *pair)
 {
-    size_t text = strlen(seen->text), fields = strlen(seen->fields);
-    if (text + fields > room) {
-        fields = fields_fit(seen->fields, MAX(room / 2, room - MIN(text, room)));
-        text = MIN(text, room - fields);
+    size_t head = (len > 0) + pair->key_len + 1 + pair->quoted, tail = pair->quoted;
+    if (field_is_number(pair) || len + head + VALUE_KEPT_LEAST + 3 + tail > room)
+        return len;
+    size_t max = value_cut(pair->value, room - len - head - tail);
+    char value[sizeof((struct event_fields *)0)->text];
+    max = MIN(max, sizeof value - 1);
+    memcpy(value, pair->value, max);
+    value[max] = '\0';
+    text_cut(value, max, max);
+    const char *quote = pair->quoted ? "\"" : "";
+    return len + (size_t)snprintf(out + len, room - len + 1, "%s%.*s=%s%s%s", len > 0 ? " " : "",
+                                  (int)pair->key_len, pair->key, quote, value, quote);
+}
+
+/* Copies the pairs that fit into room bytes, and of the first that does not what does; out has one
+ * byte more. Returns the length. */
+static size_t
+fields_cut(char *out, size_t room, const char *fields)
+{
+    struct field_pair pair;
+    size_t len = 0;
+    for (const char *at = fields; fields_next(&at, &pair);) {
+        if ((size_t)(at - fields) > room) {
+            out[len] = '\0';
+            return pair_cut(out, len, room, &pair);
+        }
+        len = (size_t)(at - fields);
+        memcpy(out, fields, len);
+    }
+    out[len] = '\0';
+    return len;
+}
+
+size_t
+event_fit(const struct event_seen *seen, size_t room, char *fields, size_t *out_text)
+{
+    size_t text = strlen(seen->text), len = strlen(seen->fields);
+    if (text + len <= room) {
+        memcpy(fields, seen->fields, len + 1);
+    } else {
+        len = fields_cut(fields, MAX(room / 2, room - MIN(text, room)), seen->fields);
+        text = MIN(text, room - len);
     }
     *out_text = text;
-    *out_fields = fields;
+    return len;
 }

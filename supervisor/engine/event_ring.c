@@ -126,8 +126,9 @@ event_ring_keep(struct event_ring *ring, const struct event_seen *seen)
 {
     uint64_t seq = ring->next;
     struct ring_record *record = &ring->memory->v[seq % EVENTS_RING];
-    size_t pool = strnlen(seen->pool, POOL_MAX), text, fields;
-    event_fit(seen, sizeof record->data - pool - 3, &text, &fields);
+    char fields[sizeof record->data];
+    size_t pool = strnlen(seen->pool, POOL_MAX), text;
+    size_t fields_len = event_fit(seen, sizeof record->data - pool - 3, fields, &text);
 
     __atomic_store_n(&record->seq, 0, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
@@ -142,10 +143,10 @@ event_ring_keep(struct event_ring *ring, const struct event_seen *seen)
         text = text_cut(kept, text, text);
         at = kept + text + 1;
     }
-    put_text(at, seen->fields, fields);
+    put_text(at, fields, fields_len);
     record->pool_len = (uint8_t)pool;
     record->text_len = (uint16_t)text;
-    record->fields_len = (uint16_t)fields;
+    record->fields_len = (uint16_t)fields_len;
     record->checksum = record_checksum(record, seq);
     __atomic_store_n(&record->seq, seq, __ATOMIC_RELEASE);
 

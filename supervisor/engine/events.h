@@ -65,13 +65,14 @@ struct event_seen {
     const char *pool;        /* name, "" without */
     struct worker_id worker; /* generation 0: none */
     const char *text;        /* printable, one line; cut ones end with "..." */
-    const char *fields;      /* "key=value key=value"; "" without. Whole pairs only */
+    const char *fields;      /* "key=value key=value"; "" without. Cut values end with "..." */
 };
 
-/* How much of an event's text and of its fields fits into room bytes: whole if it fits; else
- * fields, in whole pairs, get what text leaves but at least half. Cut text must end with a mark
+/* How much of an event's text and of its fields fits into room bytes: whole if it fits; else fields
+ * get what text leaves but at least half: whole pairs, and of the string that does not fit what
+ * does. Writes the fields (room + 1 bytes) and returns their length. Cut text must end with a mark
  * (text_cut). */
-void event_fit(const struct event_seen *, size_t room, size_t *out_text, size_t *out_fields);
+size_t event_fit(const struct event_seen *, size_t room, char *fields, size_t *out_text);
 
 struct events;
 typedef void event_sink_fn(void *ctx, const struct event_seen *);

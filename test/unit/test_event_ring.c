@@ -122,11 +122,49 @@ what_does_not_fit_a_record_is_cut_but_both_parts_stay(void **state)
     struct event_seen seen;
     assert_true(events_get(events, 1, &seen));
     assert_string_equal(seen.pool, pool);
-    assert_string_equal(seen.fields, "pid=4121");
-    assert_true(strlen(seen.text) > 130);
+    assert_string_equal(seen.fields, "pid=4121 output=\"a \\x22long\\x22 line that a worker wrote, of "
+                                     "which not...\"");
+    assert_int_equal(strlen(seen.text) + strlen(seen.fields), 216 - 64 - 3);
     assert_string_equal(seen.text + strlen(seen.text) - 3, "...");
     events_destroy(&events);
     free(ring);
+}
+
+/* Whatever the room: what is kept of the fields reads back, and no escape is broken. */
+static void
+a_cut_value_is_well_formed_wherever_it_is_cut(void **state)
+{
+    (void)state;
+    struct event_fields fields = {0};
+    fields_number(&fields, "pid", 4121);
+    fields_string(&fields, "last_line", "\"\"\"\xc3\xa4\xc3\xa4\x1b[31m \"\"\"\"\"\"\"\"\"\"\"\"\"");
+    struct event_seen seen = {.pool = "", .text = "", .fields = fields.text};
+    uint32_t cut = 0;
+    for (size_t room = 0; room <= fields.len; room++) {
+        char kept[sizeof fields.text + 1];
+        size_t text, len = event_fit(&seen, room, kept, &text);
+        assert_true(len <= room);
+        assert_int_equal(strlen(kept), len);
+        if (len <= strlen("pid=4121"))
+            continue;
+        struct field_pair pair;
+        const char *at = kept;
+        assert_true(fields_next(&at, &pair) && fields_next(&at, &pair));
+        assert_string_equal(at, ""); /* the quote is closed */
+        if (room == fields.len) {
+            assert_string_equal(kept, fields.text);
+            continue;
+        }
+        cut++;
+        assert_true(pair.value_len >= 24);
+        const char *end = pair.value + pair.value_len - 3;
+        assert_memory_equal(end, "...", 3);
+        assert_memory_equal(kept, fields.text, (size_t)(end - kept));
+        assert_int_not_equal((unsigned char)end[0] & 0xc0, 0x80);
+        for (int back = 1; back <= 3; back++)
+            assert_false(end[-back] == '\\');
+    }
+    assert_true(cut > 20);
 }
 
 static void
@@ -244,6 +282,7 @@ main(void)
         cmocka_unit_test(the_ring_keeps_the_last_events),
         cmocka_unit_test(numbers_go_on_in_the_next_engine),
         cmocka_unit_test(what_does_not_fit_a_record_is_cut_but_both_parts_stay),
+        cmocka_unit_test(a_cut_value_is_well_formed_wherever_it_is_cut),
         cmocka_unit_test(memory_that_is_no_ring_is_emptied),
         cmocka_unit_test(a_spoiled_record_is_left_out_and_harms_no_other),
         cmocka_unit_test(a_kill_at_any_instruction_leaves_a_whole_ring),
