@@ -5,12 +5,16 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "common/text.h"
 
 #define FACILITY_DAEMON 3u
 
@@ -121,6 +125,38 @@ syslog_destroy(struct sink *sink)
     free(syslog);
 }
 
+/* Why the path cannot be connected, in words that follow it. */
+static const char *
+what_is_wrong(const struct sink_syslog *syslog, char *buf, size_t cap)
+{
+    struct stat st;
+    if (stat(syslog->address.sun_path, &st) != 0)
+        return errno == ENOENT ? "is no datagram socket: it does not exist" : strerror_r(errno, buf, cap);
+    if (S_ISREG(st.st_mode))
+        return "is a regular file, not a datagram socket";
+    if (!S_ISSOCK(st.st_mode) || syslog->why == EPROTOTYPE)
+        return "is not a datagram socket";
+    if (syslog->why == ECONNREFUSED)
+        return "is a datagram socket that nobody reads";
+    snprintf(buf, cap, "is no datagram socket that takes events: %s", strerrordesc_np(syslog->why));
+    return buf;
+}
+
+/* A target that was mistyped would be silent for ever. It is no reason not to run: a daemon that comes
+ * later is found by the first event after it. */
+static void
+syslog_try(struct sink_syslog *syslog)
+{
+    const char *path = syslog->address.sun_path;
+    char name[4 * sizeof syslog->address.sun_path + 1], reason[96];
+    if (syslog_connect(syslog))
+        return;
+    text_escape(name, sizeof name, path, strlen(path));
+    fprintf(stderr, "poold: %s %s; events go nowhere until one that is read is there\n", name,
+            what_is_wrong(syslog, reason, sizeof reason));
+    syslog->connect_at = 0;
+}
+
 int
 sink_syslog_create(struct sink **out, struct events *events, const char *path, struct err *err)
 {
@@ -138,6 +174,7 @@ sink_syslog_create(struct sink **out, struct events *events, const char *path, s
     syslog->fd = -1;
     syslog->pid = getpid();
     sink_begin(&syslog->sink, &kind, events, path);
+    syslog_try(syslog);
     *out = &syslog->sink;
     return 0;
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "test/unit/sink_world.h"
@@ -307,6 +308,50 @@ one_full_sink_takes_nothing_from_another(void **state)
     close(fd);
 }
 
+/* What creating a sink for the world's path says on standard error. */
+static void
+say_at_start(const struct world *world, char *out, size_t cap)
+{
+    struct sink *sink = NULL;
+    struct err err;
+    int file = memfd_create("stderr", MFD_CLOEXEC), before = dup(STDERR_FILENO);
+    assert_true(file >= 0 && before >= 0);
+    assert_int_equal(dup2(file, STDERR_FILENO), STDERR_FILENO);
+    int rc = sink_create(&sink, world->events, world->path, &err);
+    dup2(before, STDERR_FILENO);
+    close(before);
+    assert_int_equal(rc, 0);
+    ssize_t n = pread(file, out, cap - 1, 0);
+    assert_true(n >= 0);
+    out[n] = '\0';
+    close(file);
+    sink_destroy(&sink);
+}
+
+static void
+a_target_that_takes_no_events_is_named_at_the_start(void **state)
+{
+    struct world *world = *state;
+    char said[512], want[512];
+    int fd = open(world->path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    close(fd);
+    say_at_start(world, said, sizeof said);
+    snprintf(want, sizeof want,
+             "poold: %s is a regular file, not a datagram socket; events go nowhere until one that "
+             "is read is there\n",
+             world->path);
+    assert_string_equal(said, want);
+    unlink(world->path);
+    say_at_start(world, said, sizeof said);
+    assert_non_null(strstr(said, "/log is no datagram socket: it does not exist; events go"));
+    fd = listen_at(world->path);
+    say_at_start(world, said, sizeof said);
+    assert_string_equal(said, "");
+    close(fd);
+    say_at_start(world, said, sizeof said);
+    assert_non_null(strstr(said, "/log is a datagram socket that nobody reads; events go"));
+}
+
 static void
 only_what_can_be_a_log_is_taken_for_one(void **state)
 {
@@ -347,6 +392,7 @@ main(void)
         TEST(drops_are_not_told_to_a_daemon_that_died_full),
         TEST(a_count_that_could_not_be_told_is_kept),
         TEST(one_full_sink_takes_nothing_from_another),
+        TEST(a_target_that_takes_no_events_is_named_at_the_start),
         TEST(only_what_can_be_a_log_is_taken_for_one),
     };
     return cmocka_run_group_tests_name("sink_syslog", tests, NULL, NULL) != 0;
