@@ -2,12 +2,16 @@
 #include "supervisor/ctl/ctl.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/text.h"
+
+#define RETRY_NAP_MS 50
+#define RETRIES      100 /* an engine that died is there again in a tenth of a second */
 
 /* What --json prints when nothing else was printed. */
 static char last_complaint[768];
@@ -90,6 +94,22 @@ ctl_connect(struct ctl *ctl)
     return CTL_UNREACHABLE;
 }
 
+bool
+ctl_reconnect(struct ctl *ctl)
+{
+    struct err err;
+    connection_close(&ctl->connection);
+    for (int i = 0; i < RETRIES; i++) {
+        int r = connection_open(&ctl->connection, ctl->path, &err);
+        if (r == 0)
+            return true;
+        if (r != -ECONNREFUSED && r != -ENOENT)
+            return false;
+        poll(NULL, 0, RETRY_NAP_MS);
+    }
+    return false;
+}
+
 enum ctl_exit
 ctl_say_lost(const struct err *err)
 {
@@ -146,18 +166,21 @@ read_answer(struct ctl *ctl, int64_t id, struct err *err)
     }
 }
 
+json_t *
+ctl_ask(struct ctl *ctl, const char *method, json_t *params, struct err *err)
+{
+    static int64_t id;
+    err->code = connection_send(ctl->connection, ++id, method, params, err);
+    return err->code == 0 ? read_answer(ctl, id, err) : NULL;
+}
+
 /* One try. NULL: err says why, or *out_exit is not CTL_DONE and it has been said. */
 static json_t *
 try_call(struct ctl *ctl, const char *method, json_t *params, struct err *err,
          enum ctl_exit *out_exit)
 {
-    static int64_t id;
-    id++;
     *out_exit = ctl_connect(ctl);
-    if (*out_exit != CTL_DONE)
-        return NULL;
-    err->code = connection_send(ctl->connection, id, method, json_incref(params), err);
-    return err->code == 0 ? read_answer(ctl, id, err) : NULL;
+    return *out_exit == CTL_DONE ? ctl_ask(ctl, method, json_incref(params), err) : NULL;
 }
 
 json_t *

@@ -37,6 +37,13 @@ void ctl_complain(const char *subject, const char *hint, const char *format, ...
 /* CTL_DONE, or what to exit with: the reason has been said. */
 enum ctl_exit ctl_connect(struct ctl *);
 
+/* Whether there is a supervisor again, whose engine has closed the connection. */
+bool ctl_reconnect(struct ctl *);
+
+/* Sends one request (takes params, may be NULL) over the connection that is there; its answer, result
+ * or error, is the caller's. NULL with err filled. Nothing is said. */
+json_t *ctl_ask(struct ctl *, const char *method, json_t *params, struct err *err);
+
 /* Sends one request (takes params, may be NULL) and waits for its result, which the caller owns.
  * NULL: *out_exit says what to exit with, the reason has been said. */
 json_t *ctl_call(struct ctl *, const char *method, json_t *params, const char *subject,
@@ -57,6 +64,16 @@ void ctl_print_json_error(enum ctl_exit);
 /* The string at that key of an object; "" for null, another kind, or none. */
 const char *ctl_string(const json_t *object, const char *key);
 int64_t ctl_integer(const json_t *object, const char *key);
+
+/* change.c, wait.c: a verb that changes pools, with what it says when it is done. */
+struct change {
+    const char *method, *done; /* "pool.start", "started" */
+    int64_t begun_ms;
+};
+int64_t ctl_now_ms(void); /* monotonic */
+/* For when the engine that knew who waits is gone: the answer to request index that the state of its
+ * pool gives, as the supervisor would have worded it; NULL: it goes on, or nobody answers yet. */
+json_t *change_look(struct ctl *, const struct change *, int index);
 
 #define CTL_VERB(function, name, arguments, least, most, options, help)                            \
     enum ctl_exit verb_##function(struct ctl *);

@@ -1,5 +1,4 @@
 /* events.c - the verb events: what happened, and what happens. */
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +9,6 @@
 #include "supervisor/ctl/words.h"
 
 #define RETRY_NAP_MS 50
-#define RETRIES      100 /* an engine that died is there again in a tenth of a second */
 
 static enum colour
 severity_colour(const char *severity)
@@ -101,23 +99,6 @@ follow_connection(struct ctl *ctl, int64_t *last, struct err *err)
     return r == 0 ? CTL_FAILED : CTL_UNREACHABLE;
 }
 
-/* An engine that was replaced has the same ring: its successor goes on where it ended. */
-static bool
-reconnect(struct ctl *ctl)
-{
-    struct err err;
-    connection_close(&ctl->connection);
-    for (int i = 0; i < RETRIES; i++) {
-        int r = connection_open(&ctl->connection, ctl->path, &err);
-        if (r == 0)
-            return true;
-        if (r != -ECONNREFUSED && r != -ENOENT)
-            return false;
-        poll(NULL, 0, RETRY_NAP_MS);
-    }
-    return false;
-}
-
 static enum ctl_exit
 follow(struct ctl *ctl, int64_t last)
 {
@@ -127,7 +108,8 @@ follow(struct ctl *ctl, int64_t last)
         enum ctl_exit exit_status = follow_connection(ctl, &last, &err);
         if (exit_status != CTL_UNREACHABLE)
             return exit_status;
-        if (!reconnect(ctl))
+        /* An engine that was replaced has the same ring: its successor goes on where it ended. */
+        if (!ctl_reconnect(ctl))
             return ctl_say_lost(&err);
         if (last == before) /* it closes at once: no hurry */
             poll(NULL, 0, RETRY_NAP_MS);

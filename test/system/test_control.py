@@ -277,6 +277,32 @@ def verbs_name_the_end_and_work_from_every_state(box):
 
 
 @claim()
+def poolctl_waits_on_when_the_engine_is_replaced(box):
+    poold = box.poold({"web": box.pool("--ready", "300", "--linger", "400", ready="notify")})
+    poold.wait_state("web", "started")
+    for verb, method in (("stop", "pool.stop"), ("start", "pool.start"),
+                         ("recycle", "pool.recycle")):
+        engine = poold.engine_pid()
+        begun = [verb, "web", "--wait", "--timeout", "20s"]
+        waiting = subprocess.Popen(
+            [box.program("poolctl"), "--runtime-dir", poold.runtime, *begun],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        poold.wait_event(6050, "web", method=method)
+        before = poold.workers("web")
+        processes.kill(engine)
+        out, err = waiting.communicate(timeout=20)
+        assert waiting.returncode == 0, (verb, out, err)
+        assert out.count("web: ") == 1 and "the engine was replaced" in err, (out, err)
+        if verb == "stop":
+            assert poold.state("web") == "stopped"
+        else:
+            assert poold.state("web") == "started"
+        if verb == "recycle":
+            assert out.startswith("web: 1 replaced in "), out
+            assert poold.worker("web")["pid"] != before[0]["pid"]
+
+
+@claim()
 def a_start_during_a_stop_wins(box):
     poold = box.poold({"web": box.pool("--ready", "0", "--linger", "400", ready="notify")})
     poold.wait_state("web", "started")
