@@ -101,6 +101,13 @@ $(BENCHES): $(B)/test/%: $(B)/o/test/bench/%.o
 $(B)/o/test/bench/bench_worker.o: ALL_CFLAGS = $(EXEC_CFLAGS)
 $(B)/test/bench_worker: LINKHARD = $(EXEC_LDFLAGS)
 
+# What has paths compiled in is compiled anew when PREFIX and its like change.
+$(B)/o/paths: force
+	$(Q)mkdir -p $(@D) && echo '$(LIBEXECDIR) $(SYSCONFDIR)' >$@.new
+	$(Q)if cmp -s $@ $@.new; then rm $@.new; else mv $@.new $@; fi
+$(call obj,$(KEEPER) $(LOAD)): $(B)/o/paths
+force:
+
 # The core's objects are compiled with its list of poisoned names in front.
 $(B)/o/supervisor/core/%.o: supervisor/core/%.c
 	$(call say,CC,$<)
@@ -192,7 +199,7 @@ say = $(if $(V),,@printf '  %-4s %s\n' '$(1)' '$(2)')
 
 -include $(shell find $(B)/o -name '*.d' 2>/dev/null)
 
-.PHONY: all run check check-fast check-real unit sim mutants bench asan ubsan lint format install \
+.PHONY: force all run check check-fast check-real unit sim mutants bench asan ubsan lint format install \
         uninstall dist clean help
 .DELETE_ON_ERROR:
 .SECONDARY:

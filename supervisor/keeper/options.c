@@ -7,7 +7,7 @@
 
 static const char usage[] =
     "usage: poold [--config FILE] [--runtime-dir DIR] [--state-dir DIR]\n"
-    "             [--log syslog|journal|stderr|PATH]... [--engine-user NAME]\n"
+    "             [--log syslog|stderr|PATH]... [--engine-user NAME]\n"
     "       poold --check [--config FILE] | --version | --help\n"
     "Runs the application pools of FILE in the foreground; poolctl talks to it.\n";
 
