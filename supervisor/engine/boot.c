@@ -131,7 +131,7 @@ make_actions(struct shell *shell, struct err *err)
 }
 
 /* Takes the state of an engine before, or starts with nothing where that cannot be read: then the
- * workers that are found are stopped and started anew. */
+ * workers that are found are taken in. */
 static int
 take_state(struct shell *shell, int fd, struct err *err)
 {
@@ -146,7 +146,7 @@ take_state(struct shell *shell, int fd, struct err *err)
         shell->stopping = state_stops(shell->state)->fed > 0;
         return 0;
     }
-    fprintf(stderr, "poold-engine: %s; workers that run are started anew\n", why.text);
+    fprintf(stderr, "poold-engine: %s; workers that run are taken in as they are\n", why.text);
     state_reset(shell->state);
     return make_core(shell, err);
 }
@@ -215,14 +215,14 @@ tell_started(struct shell *shell)
              tell_exit(how, sizeof how, status),
              tell_span(away, sizeof away, shell->hello.u.hello.away_ms),
              shell->restored ? "it carries on with its saved state"
-                             : "its state could not be used, so workers are started anew");
+                             : "its state could not be used, so workers are taken in as they are");
     tell_self(shell, EVENT_ENGINE_RESTARTED, &fields, text);
 }
 
 static void
 tell_adopted(struct shell *shell)
 {
-    if (!shell->restored)
+    if (!shell->restored && shell->adopted == 0)
         return;
     struct event_fields fields = {0};
     fields_number(&fields, "adopted", shell->adopted);
@@ -243,33 +243,53 @@ shell_note_shutdown(struct shell *shell)
 
 /* --- being born, a bounded step a loop turn */
 static void
+boot_add(struct shell *shell, uint32_t pool)
+{
+    struct pool_view view;
+    if (core_pool(shell->core, pool, shell_now(shell), &view))
+        return; /* a saved state has it */
+    struct event add = {
+        .kind = EV_POOL_ADD, .worker.pool = pool, .settings = &shell->record.pools[pool].settings};
+    shell_feed(shell, &add);
+}
+
+/* An engine before may have ended between its adding and its starting of pools. */
+static void
 boot_pool(struct shell *shell, uint32_t pool)
 {
-    if (shell->restored) {
-        struct event resume = {.kind = EV_POOL_RESUME, .worker.pool = pool};
-        shell_feed(shell, &resume);
-        return;
+    struct pool_view view;
+    bool known = core_pool(shell->core, pool, shell_now(shell), &view);
+    assert(known);
+    if (!view.wanted_up && view.reason == REASON_NEVER) {
+        struct event start = {.kind = EV_POOL_START, .worker.pool = pool};
+        shell_feed(shell, &start);
     }
-    struct event add = {.kind = EV_POOL_ADD,
-                        .worker.pool = pool,
-                        .settings = &shell->record.pools[pool].settings};
-    shell_feed(shell, &add);
-    struct event start = {.kind = EV_POOL_START, .worker.pool = pool};
-    shell_feed(shell, &start);
+    struct event resume = {.kind = EV_POOL_RESUME, .worker.pool = pool};
+    shell_feed(shell, &resume);
 }
 
 void
 shell_boot(struct shell *shell)
 {
-    if (shell->boot != BOOT_POOLS)
+    if (shell->boot != BOOT_ADDING && shell->boot != BOOT_POOLS)
         return;
-    for (uint32_t i = 0; i < BOOT_POOLS_TURN && shell->boot_next < shell->record.header->pools; i++)
-        boot_pool(shell, shell->boot_next++);
-    if (shell->boot_next < shell->record.header->pools)
+    uint32_t pools = shell->record.header->pools;
+    for (uint32_t i = 0; i < BOOT_POOLS_TURN && shell->boot_next < pools; i++) {
+        if (shell->boot == BOOT_ADDING)
+            boot_add(shell, shell->boot_next++);
+        else
+            boot_pool(shell, shell->boot_next++);
+    }
+    if (shell->boot_next < pools)
         return;
     shell->boot_next = NONE;
-    shell->boot = BOOT_DONE;
-    tell_adopted(shell);
+    if (shell->boot == BOOT_ADDING) {
+        shell->boot = BOOT_LISTING;
+        shell_list(shell);
+    } else {
+        shell->boot = BOOT_DONE;
+        tell_adopted(shell);
+    }
 }
 
 /* --- the whole life */
@@ -331,8 +351,7 @@ shell_create(struct shell *shell, const struct shell_options *options, struct er
         (r = workers_create(&shell->workers, shell, shell->limits.workers_max, err)) != 0 ||
         (r = control_create(&shell->control, shell, fds[2], err)) != 0)
         return r;
-    shell->boot = BOOT_LISTING;
-    shell->boot_next = NONE;
+    shell->boot = BOOT_ADDING;
     return check_room(shell, err);
 }
 
@@ -364,7 +383,7 @@ shell_main(const struct shell_options *options)
         io_wake_at(shell.io, io_now()); /* nothing else would begin the turn that ends it */
     } else {
         tell_started(&shell);
-        shell_list(&shell);
+        io_wake_at(shell.io, io_now()); /* for the first pools */
     }
     io_run(shell.io);
     shell_destroy(&shell);

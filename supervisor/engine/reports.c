@@ -68,30 +68,11 @@ on_spawned(struct shell *shell, const struct verb *verb, const int *fds, uint32_
 }
 
 static void
-boot_pools(struct shell *shell)
-{
-    shell->boot = BOOT_POOLS;
-    shell->boot_next = 0;
-}
-
-/* It may end before the list does: the keeper tells what happens while it still lists. */
-static void
-leftover_ended(struct shell *shell)
-{
-    if (shell->leftovers == 0)
-        return;
-    shell->leftovers--;
-    if (shell->boot == BOOT_CLEARING && shell->leftovers == 0)
-        boot_pools(shell);
-}
-
-static void
 on_exited(struct shell *shell, const struct verb *verb)
 {
     uint32_t handle = core_handle(shell->core, verb->worker);
     if (handle == NONE) {
         shell_release(shell, verb->worker, SPAWN_WORKER);
-        leftover_ended(shell);
         return;
     }
     if (workers_attached(shell->workers, handle, verb->worker)) {
@@ -150,7 +131,7 @@ on_command(struct shell *shell, const struct verb *verb)
 /* --- the list, at the engine's birth */
 
 /* The core is told what the keeper knows of the worker, in the order in which it happened; what it
- * has seen already it ignores. */
+ * has seen already it ignores, and of which it has no record it takes in. */
 static void
 on_listed_worker(struct shell *shell, const struct verb *verb, const int *fds, uint32_t count)
 {
@@ -161,17 +142,15 @@ on_listed_worker(struct shell *shell, const struct verb *verb, const int *fds, u
             shell_release(shell, verb->worker, SPAWN_COMMAND);
         return;
     }
+    feed(shell, EV_LISTED, verb);
     if (!attach(shell, verb, fds, count)) {
-        if (verb->phase == PHASE_EXITED) {
+        if (verb->phase == PHASE_EXITED)
             shell_release(shell, verb->worker, SPAWN_WORKER);
-            return;
-        }
-        shell->leftovers++;
-        shell_kill(shell, verb->worker, SPAWN_WORKER);
+        else
+            shell_kill(shell, verb->worker, SPAWN_WORKER); /* nobody would look after it */
         return;
     }
     shell->adopted += verb->phase != PHASE_EXITED;
-    feed(shell, EV_LISTED, verb);
     feed(shell, EV_SPAWNED, verb);
     if (verb->phase == PHASE_EXEC_FAILED || (verb->phase == PHASE_EXITED && verb->step != 0))
         feed(shell, EV_EXEC_FAILED, verb);
@@ -185,11 +164,8 @@ static void
 on_list_end(struct shell *shell)
 {
     control_open(shell->control);
-    if (shell->leftovers > 0) {
-        shell->boot = BOOT_CLEARING;
-        return;
-    }
-    boot_pools(shell);
+    shell->boot = BOOT_POOLS;
+    shell->boot_next = 0;
 }
 
 /* --- the rest */

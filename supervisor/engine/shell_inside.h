@@ -19,9 +19,9 @@ struct shell_pool {
     uint32_t told; /* handle of the worker of which an event told last, NONE */
 };
 
-/* Birth in steps, each bounded in a loop turn: LIST is asked; workers that no saved state explains
- * are killed and awaited (CLEARING); pools are added, or resumed. */
-enum boot { BOOT_LISTING, BOOT_CLEARING, BOOT_POOLS, BOOT_DONE };
+/* Birth in steps, each bounded in a loop turn: pools that no saved state has are added; LIST is asked,
+ * and its workers are given to the core; pools are started where they never were, and resumed. */
+enum boot { BOOT_ADDING, BOOT_LISTING, BOOT_POOLS, BOOT_DONE };
 
 struct shell {
     struct io *io;
@@ -48,10 +48,9 @@ struct shell {
     uint64_t request;
     msec started_at;
     uint32_t living;    /* worker processes */
-    uint32_t leftovers; /* BOOT_CLEARING: processes that must end first */
     uint32_t adopted;
     enum boot boot;
-    uint32_t boot_next; /* BOOT_POOLS: the next pool; NONE: nothing to do by itself */
+    uint32_t boot_next; /* ADDING, POOLS: the next pool; NONE: nothing to do by itself */
     uint32_t confirm_rounds;
     msec awaited_at; /* when the turn before wanted the next one at the latest */
     msec believe_at; /* after a stall: no deadline counts before */
