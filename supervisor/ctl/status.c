@@ -144,6 +144,18 @@ print_hint(const json_t *pool)
         printf("%s: once the cause is gone: poolctl start %s\n", name, name);
 }
 
+/* Pools that could start and wait for others to become ready. */
+static void
+print_waiting(const json_t *supervisor)
+{
+    const json_t *starts = json_object_get(supervisor, "starts");
+    int64_t waiting = ctl_integer(starts, "waiting"), max = ctl_integer(starts, "max");
+    if (waiting > 0)
+        printf("%lld %s turn: at most %lld worker%s at one time (twice its CPUs)\n",
+               (long long)waiting, waiting == 1 ? "pool waits for its" : "pools wait for their",
+               (long long)max, max == 1 ? " starts" : "s start");
+}
+
 static void
 print_status(const struct ctl *ctl, const json_t *status)
 {
@@ -166,6 +178,7 @@ print_status(const struct ctl *ctl, const json_t *status)
         print_last_failure(pool);
         print_hint(pool);
     }
+    print_waiting(supervisor);
     if (strcmp(ctl_string(supervisor, "state"), "stopping") == 0)
         puts("poold is stopping");
     if (ctl_integer(supervisor, "engine_restarts") > 0)

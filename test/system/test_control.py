@@ -253,6 +253,16 @@ def a_follower_sees_the_end_of_a_shutdown(box):
 
 
 @claim()
+def status_says_how_many_pools_wait_for_a_start(box):
+    poold = box.poold({f"p{n}": box.pool(ready="notify") for n in range(12)})
+    starts = wait_until(lambda: poold.supervisor()["starts"], what="the starts")
+    waiting = 12 - starts["max"]
+    wait_until(lambda: poold.supervisor()["starts"]["waiting"] == waiting, what="pools that wait")
+    said = poold.ctl("status", status=3)
+    assert f"\n{waiting} pools wait for their turn: at most {starts['max']} workers start" in said, said
+
+
+@claim()
 def each_change_is_an_event_with_who_asked(box):
     poold = one_pool(box)
     poold.ctl("recycle", "web", "--wait")
