@@ -59,8 +59,9 @@ take_event(const struct ctl *ctl, json_t *params, int64_t *last)
     if (ctl->json)
         ctl_print_json(json_incref(params));
     else if (dropped != NULL)
-        ctl_complain(NULL, NULL, "%lld events were lost: they came faster than they were read",
-                     (long long)json_integer_value(dropped));
+        ctl_complain(NULL, NULL, "%lld event%s lost: they came faster than they were read",
+                     (long long)json_integer_value(dropped),
+                     json_integer_value(dropped) == 1 ? " was" : "s were");
     else
         print_event(ctl, params);
 }

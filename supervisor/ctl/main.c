@@ -71,6 +71,19 @@ print_help(void)
          "4 no such pool; 69 no supervisor; 75 the wait ran out; 77 not permitted.");
 }
 
+/* What other programs call it; nearness in letters would not find these. */
+static const struct foreign {
+    const char *name, *hint;
+} foreigners[] = {
+    {"restart", "did you mean \"recycle\"?"},
+    {"reload", "did you mean \"recycle\"?"},
+    {"logs", "did you mean \"events\"?"},
+    {"log", "did you mean \"events\"?"},
+    {"ps", "did you mean \"workers\"?"},
+    {"list", "did you mean \"status\"?"},
+    {"kill", "\"stop POOL\" ends a pool's workers, \"shutdown\" ends poold"},
+};
+
 /* NULL: there is no such verb, which has been said. */
 static const struct verb *
 find_verb(const char *name)
@@ -85,6 +98,10 @@ find_verb(const char *name)
     char hint[128] = "\"poolctl help\" lists the verbs";
     if (nearest.best[0] != '\0')
         snprintf(hint, sizeof hint, "did you mean \"%s\"?", nearest.best);
+    for (size_t i = 0; i < ARRAY_LEN(foreigners); i++) {
+        if (strcmp(foreigners[i].name, name) == 0)
+            snprintf(hint, sizeof hint, "%s", foreigners[i].hint);
+    }
     ctl_complain(name, hint, "there is no such verb");
     return NULL;
 }

@@ -181,9 +181,10 @@ print_status(const struct ctl *ctl, const json_t *status)
     print_waiting(supervisor);
     if (strcmp(ctl_string(supervisor, "state"), "stopping") == 0)
         puts("poold is stopping");
-    if (ctl_integer(supervisor, "engine_restarts") > 0)
-        printf("poold: %lld engines ended before this one; \"poolctl events\" tells why\n",
-               (long long)ctl_integer(supervisor, "engine_restarts"));
+    int64_t restarts = ctl_integer(supervisor, "engine_restarts");
+    if (restarts > 0)
+        printf("poold: %lld engine%s ended before this one; \"poolctl events\" tells why\n",
+               (long long)restarts, restarts == 1 ? "" : "s");
 }
 
 /* The status of the pools that were named; those that are not there have been complained about. */

@@ -7,6 +7,7 @@
 #include "supervisor/engine/control_parts.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -367,8 +368,14 @@ recycle_is_open(struct client *client, const struct request *request, const stru
     json_out_string(&data, NULL, "pool.start");
     json_out_close(&data, ']');
     audit(client, "pool.recycle", request->pool_name, "refused: the pool is not started");
-    reply_error(client, request->id, ERROR_FAILED, &data, "it is %s: there is nothing to recycle",
-                pool_state_name(view->state));
+    char what[96] = "there is nothing to recycle";
+    if (view->state == POOL_DISABLED && view->ready == 0)
+        snprintf(what, sizeof what, "a start enables it");
+    else if (view->state == POOL_DISABLED)
+        snprintf(what, sizeof what, "%" PRIu32 " of its workers still serve%s; a start enables it",
+                 view->ready, view->ready == 1 ? "s" : "");
+    reply_error(client, request->id, ERROR_FAILED, &data, "it is %s: %s",
+                pool_state_name(view->state), what);
     return false;
 }
 

@@ -263,6 +263,18 @@ def status_says_how_many_pools_wait_for_a_start(box):
 
 
 @claim()
+def recycling_a_disabled_pool_that_serves_says_so(box):
+    poold = box.poold({"web": box.pool("--ready", "0", ready="notify", workers={"min": 2},
+                                       failure={"max_failures": 1})})
+    poold.wait_state("web", "started")
+    processes.kill(poold.workers("web")[0]["pid"])
+    poold.wait_state("web", "disabled")
+    said = poold.ctl("recycle", "web", status=1)
+    assert "it is disabled: 1 of its workers still serves; a start enables it" in said, said
+    assert "poolctl start web" in said, said
+
+
+@claim()
 def each_change_is_an_event_with_who_asked(box):
     poold = one_pool(box)
     poold.ctl("recycle", "web", "--wait")

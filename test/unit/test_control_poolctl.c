@@ -185,6 +185,25 @@ status_names_the_newest_cause_of_a_pool_that_is_down(void **state)
 }
 
 static void
+json_has_short_numbers_and_ends_its_last_line(void **state)
+{
+    static const char *const lines[][3] = {{"status"},         {"workers"}, {"events"},
+                                           {"recycle", "web"}, {"version"}, {"start", "web"},
+                                           {"status", "wbe"},  {"nonsense"}};
+    struct shell *shell = *state;
+    RUN(shell, "recycle", "api", "--wait");
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        struct run *run = RUN(shell, "--json", lines[i][0], lines[i][1]);
+        assert_true(run->out_len > 0 && run->out[run->out_len - 1] == '\n');
+        for (const char *at = run->out; (at = strchr(at, '.')) != NULL;) {
+            size_t digits = strspn(++at, "0123456789");
+            if (digits > 3)
+                fail_msg("a number with %zu digits behind its point: %.40s", digits, at - 5);
+        }
+    }
+}
+
+static void
 status_as_json_has_supervisor_and_pools(void **state)
 {
     struct run *run = RUN(*state, "--json", "status");
@@ -276,6 +295,11 @@ wrong_usage_exits_2_and_says_what_was_meant(void **state)
         const char *says;
     } cases[] = {
         {{"recyle", "web"}, "hint: did you mean \"recycle\"?"},
+        {{"restart", "web"}, "hint: did you mean \"recycle\"?"},
+        {{"reload"}, "hint: did you mean \"recycle\"?"},
+        {{"logs"}, "hint: did you mean \"events\"?"},
+        {{"ps"}, "hint: did you mean \"workers\"?"},
+        {{"kill", "web"}, "hint: \"stop POOL\""},
         {{"recycle"}, "recycle: which pool?"},
         {{"status", "--wait"}, "--wait is not an option of this verb"},
         {{"stop", "web", "--timeout", "5s"}, "--timeout is the limit of --wait"},
@@ -492,6 +516,7 @@ main(void)
         TEST(status_is_a_table_and_exits_0_when_all_is_well),
         TEST(status_of_a_disabled_pool_says_why_and_exits_3),
         TEST(status_names_the_newest_cause_of_a_pool_that_is_down),
+        TEST(json_has_short_numbers_and_ends_its_last_line),
         TEST(status_as_json_has_supervisor_and_pools),
         TEST(workers_are_listed_with_pid_and_state),
         TEST(versions_of_both_sides_are_told),
