@@ -53,6 +53,7 @@ struct shell_worker {
     int32_t pid;             /* 0: not yet known */
     const char *status_text; /* its last STATUS=, escaped; "" without. Borrowed until the next turn */
     const char *last_line;   /* of its output, escaped; "" without. Borrowed likewise */
+    uint32_t foreign;        /* datagrams of other users that were dropped */
     bool command_runs, command_ended; /* its ready command; ended: at least once */
     struct exit_status command;       /* how it ended last; EXIT_UNKNOWN: it could not be run */
 };

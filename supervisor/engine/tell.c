@@ -111,6 +111,14 @@ emit(struct story *story, enum event_id id, const char *format, ...)
     events_emit(shell_events(story->shell), id, pool, action->worker, &story->fields, "%s", text);
 }
 
+/* A worker that is never ready perhaps speaks as another user than its pool's. */
+static void
+field_foreign(struct story *story)
+{
+    if (story->worker.foreign > 0)
+        fields_number(&story->fields, "foreign", story->worker.foreign);
+}
+
 /* Fields that every death has, in this order: a person reads the text, a program these. */
 static void
 fields_of_death(struct story *story)
@@ -119,6 +127,7 @@ fields_of_death(struct story *story)
     fields_seconds(&story->fields, "age", story->action->age_ms);
     if (story->action->retry_ms != MSEC_NEVER)
         fields_seconds(&story->fields, "retry", story->action->retry_ms);
+    field_foreign(story);
     if (story->last[0] != '\0')
         fields_string(&story->fields, "last_line", story->last);
 }
@@ -380,6 +389,7 @@ tell_not_trusted(struct story *story)
     else if (story->action->cause == CAUSE_SURPLUS)
         follows = "it was to replace another worker, and is stopped instead";
     fields_number(&story->fields, "pid", story->worker.pid);
+    field_foreign(story);
     emit(story, EVENT_WORKER_NOT_TRUSTED, "sent 10 malformed messages within 60 s; %s", follows);
 }
 

@@ -41,6 +41,7 @@ struct entry {
     uint32_t lines_dropped;
     uint32_t malformed_since; /* seconds */
     uint16_t malformed;
+    uint32_t foreign; /* datagrams of other users: dropped, and never held against the worker */
     bool paused;
     bool command_ended;         /* at least once */
     struct exit_status command; /* how its ready command ended last */
@@ -364,9 +365,10 @@ entry_receive(struct workers *workers, struct entry *entry)
     if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS &&
         c->cmsg_len >= CMSG_LEN(sizeof from))
         memcpy(&from, CMSG_DATA(c), sizeof from);
-    /* Another user's datagram is dropped and never held against the worker. */
     if (from.uid == entry->uid)
         entry_message(workers, entry, (size_t)n, &from, &address.un, msg.msg_namelen);
+    else if (entry->foreign < UINT32_MAX)
+        entry->foreign++;
     (void)recv(entry->notify_fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
     return true;
 }
@@ -535,6 +537,7 @@ workers_describe(const struct workers *workers, uint32_t handle, struct shell_wo
         .pid = entry->pid,
         .status_text = entry->status != NULL ? entry->status : "",
         .last_line = entry->last != NULL ? entry->last : "",
+        .foreign = entry->foreign,
         .command_ended = entry->command_ended,
         .command = entry->command,
     };

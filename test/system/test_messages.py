@@ -68,7 +68,8 @@ def nine_malformed_messages_are_forgiven(box):
 
 @claim(root=True)
 def messages_of_another_user_are_ignored(box):
-    poold = box.poold({"web": box.pool(ready="notify")})
+    poold = box.poold({"web": box.pool(ready="notify", health={"startup_timeout": "1s"},
+                                       failure={"max_failures": 1})})
     worker = wait_until(lambda: [w for w in poold.workers("web", "starting") if w["pid"]],
                         what="a starting worker")[0]
     for _ in range(12):
@@ -77,6 +78,7 @@ def messages_of_another_user_are_ignored(box):
     holds_for(lambda: poold.workers("web")[0]["state"] == "starting", 0.3, "still starting")
     assert poold.workers("web")[0]["status"] is None
     assert not poold.events(1127), "never held against the worker"
+    assert poold.wait_event(1012, "web")["fields"]["foreign"] == 24
 
 
 @claim()
