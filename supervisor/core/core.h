@@ -55,8 +55,9 @@ struct event {
 
 struct action {
     enum action_kind kind;
-    enum cause cause; /* EVENT 1127: what follows. UNHEALTHY: it is replaced; SURPLUS: a successor on
-                         trial, it leaves; NONE: its pool is disabled, it stays */
+    /* EVENT 1127: what follows. UNHEALTHY: it is replaced; SURPLUS: a successor on trial, it leaves;
+     * NONE: its pool is disabled, it stays. */
+    enum cause cause;
     struct worker_id worker;
     struct worker_id other; /* EVENT of a recycle: the other worker of the pair */
     uint32_t handle;        /* core_handle of worker, NONE where there is no worker record.
@@ -70,15 +71,15 @@ struct action {
     int32_t error;
     uint32_t count, limit; /* EVENT 1002: failures, max_failures; ROLL_ENDED: see tables.h */
     enum roll_outcome outcome;
-    uint32_t limit_event; /* EVENT 6023: the time-out that it was killed for, 1012 or 1013; 0: none */
-    bool killed;    /* the worker that left was killed at the end of its drain */
-    bool was_ready; /* EVENT 1009: the worker had been ready */
-    msec age_ms;    /* of the worker, since its SPAWN */
-    msec limit_ms;  /* the limit that was reached (time-outs), the window (1002), drain limit */
-    msec retry_ms;  /* from now until the core tries again; MSEC_NEVER: it does not */
-    msec start_ms;  /* recycle-done: SPAWN to ready of the successor */
-    msec drain_ms;  /* recycle-done: drain to gone of the old worker */
-    msec total_ms;  /* recycle-done: request to gone */
+    uint32_t limit_event; /* EVENT 6023: for which time-out it was killed, 1012, 1013; 0: none */
+    bool killed;          /* the worker that left was killed at the end of its drain */
+    bool was_ready;       /* EVENT 1009: the worker had been ready */
+    msec age_ms;          /* of the worker, since its SPAWN */
+    msec limit_ms; /* the limit that was reached (time-outs), the window (1002), drain limit */
+    msec retry_ms; /* from now until the core tries again; MSEC_NEVER: it does not */
+    msec start_ms; /* recycle-done: SPAWN to ready of the successor */
+    msec drain_ms; /* recycle-done: drain to gone of the old worker */
+    msec total_ms; /* recycle-done: request to gone */
 };
 
 /* Storage is the caller's; cap must be at least core_actions_max. */

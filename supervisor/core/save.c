@@ -148,8 +148,7 @@ worker_is_valid(const struct core *core, const struct worker *w)
     return w->id.pool < core->limits.pools_max && w->id.generation != 0 &&
            is_handle(core, w->successor) && is_handle(core, w->original) &&
            w->state > WORKER_FREE && w->state < WORKER_STATE_COUNT && w->cause < CAUSE_COUNT &&
-           w->leave < CAUSE_COUNT && are_bools(&w->executed, 12) &&
-           w->limit < WORKER_LIMIT_COUNT;
+           w->leave < CAUSE_COUNT && are_bools(&w->executed, 12) && w->limit < WORKER_LIMIT_COUNT;
 }
 
 int

@@ -14,7 +14,7 @@
 #include "common/hash.h"
 #include "supervisor/engine/tell.h"
 
-#define HELLO_LIMIT_MS 10000u
+#define HELLO_LIMIT_MS  10000u
 #define BOOT_POOLS_TURN 32u /* pools added a loop turn: some 10 us each */
 
 /* --- names of pools */
@@ -124,7 +124,8 @@ make_actions(struct shell *shell, struct err *err)
     shell->commands = zeroed((size_t)shell->limits.workers_max + 1);
     if (shell->actions.v == NULL || shell->later == NULL || shell->pools == NULL ||
         shell->bound == NULL || shell->commands == NULL || index_names(shell) != 0)
-        return err_set(err, -ENOMEM, "no memory for the tables of %u pools", shell->limits.pools_max);
+        return err_set(err, -ENOMEM, "no memory for the tables of %u pools",
+                       shell->limits.pools_max);
     for (uint32_t i = 0; i < shell->limits.pools_max; i++)
         shell->pools[i] = (struct shell_pool){.bind_failed = NONE, .told = NONE};
     return 0;
@@ -193,8 +194,9 @@ tell_started(struct shell *shell)
     char text[512];
     if (shell->hello.u.hello.restarts == 0) {
         const char *warning = record_text(&shell->record, shell->record.header->warning_text);
-        snprintf(text, sizeof text, "poold %s started with %u pool%s from %s%s%s%.*s", POOLD_VERSION,
-                 shell->record.header->pools, shell->record.header->pools == 1 ? "" : "s",
+        snprintf(text, sizeof text, "poold %s started with %u pool%s from %s%s%s%.*s",
+                 POOLD_VERSION, shell->record.header->pools,
+                 shell->record.header->pools == 1 ? "" : "s",
                  record_text(&shell->record, shell->record.header->source),
                  shell->hello.u.hello.launcher ? "" : " (without a launcher)",
                  warning[0] != '\0' ? "; " : "", (int)strcspn(warning, "\n"), warning);

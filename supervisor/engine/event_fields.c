@@ -7,7 +7,7 @@
 
 #include "common/text.h"
 
-#define VALUE_LEAST 16u /* less of a value than this tells nobody anything: the pair is left out */
+#define VALUE_LEAST      16u /* less of a value than this tells nobody anything: the pair is left out */
 #define VALUE_KEPT_LEAST 24u /* the same for a value that was whole, in a record of the ring */
 
 /* "12", "0.250" and the like. */

@@ -250,8 +250,9 @@ shell_on_keeper_gone(void *ctx)
 {
     struct shell *shell = ctx;
     if (!shell->left)
-        fprintf(stderr, "poold-engine: the keeper has ended; this engine can start and stop nothing "
-                        "any more and leaves. Workers that run serve on.\n");
+        fprintf(stderr,
+                "poold-engine: the keeper has ended; this engine can start and stop nothing "
+                "any more and leaves. Workers that run serve on.\n");
     shell->exit_status = shell->left ? shell->exit_status : 1;
     io_stop(shell->io);
 }

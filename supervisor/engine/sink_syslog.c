@@ -131,7 +131,8 @@ what_is_wrong(const struct sink_syslog *syslog, char *buf, size_t cap)
 {
     struct stat st;
     if (stat(syslog->address.sun_path, &st) != 0)
-        return errno == ENOENT ? "is no datagram socket: it does not exist" : strerror_r(errno, buf, cap);
+        return errno == ENOENT ? "is no datagram socket: it does not exist"
+                               : strerror_r(errno, buf, cap);
     if (S_ISREG(st.st_mode))
         return "is a regular file, not a datagram socket";
     if (!S_ISSOCK(st.st_mode) || syslog->why == EPROTOTYPE)

@@ -89,12 +89,12 @@ what_follows(char *buf, size_t cap, const struct action *action)
     else if (action->retry_ms == 0)
         snprintf(buf, cap, "; it is to be replaced at once");
     else
-        snprintf(buf, cap, "; it is to be replaced in %s", tell_span(span, sizeof span, action->retry_ms));
+        snprintf(buf, cap, "; it is to be replaced in %s",
+                 tell_span(span, sizeof span, action->retry_ms));
     return buf;
 }
 
-static void
-emit(struct story *story, enum event_id id, const char *format, ...) ATTR_PRINTF(3, 4);
+static void emit(struct story *story, enum event_id id, const char *format, ...) ATTR_PRINTF(3, 4);
 
 static void
 emit(struct story *story, enum event_id id, const char *format, ...)
@@ -105,9 +105,8 @@ emit(struct story *story, enum event_id id, const char *format, ...)
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
     const struct action *action = story->action;
-    const char *pool = action->worker.pool != NONE
-                           ? shell_pool_name(story->shell, action->worker.pool)
-                           : NULL;
+    const char *pool =
+        action->worker.pool != NONE ? shell_pool_name(story->shell, action->worker.pool) : NULL;
     events_emit(shell_events(story->shell), id, pool, action->worker, &story->fields, "%s", text);
 }
 
@@ -304,9 +303,10 @@ failures_text(struct shell *shell, uint32_t pool, char *out, size_t cap)
         const struct event_row *row = event_row(event);
         const char *what = event == EVENT_WORKER_DIED
                                ? tell_exit(how, sizeof how, failures[i].status)
-                               : row != NULL ? row->name : "failure";
-        int r = snprintf(out + len, cap - len, "%s%u x %s within %s of start",
-                         len > 0 ? ", " : "", times, what, tell_span(span, sizeof span, age_max));
+                           : row != NULL ? row->name
+                                         : "failure";
+        int r = snprintf(out + len, cap - len, "%s%u x %s within %s of start", len > 0 ? ", " : "",
+                         times, what, tell_span(span, sizeof span, age_max));
         if (r < 0 || (size_t)r >= cap - len)
             return;
         len += (size_t)r;
@@ -330,9 +330,8 @@ tell_pool_disabled(struct story *story)
     if (failed.last_line[0] != '\0')
         fields_string(&story->fields, "last_line", failed.last_line);
     /* Short: the ring keeps some 200 bytes of text and fields, and max_failures is among these. */
-    emit(story, EVENT_POOL_DISABLED,
-         "disabled: %u failures in %s, %s; poolctl start %s enables it", action->count,
-         tell_span(window, sizeof window, action->limit_ms), failures,
+    emit(story, EVENT_POOL_DISABLED, "disabled: %u failures in %s, %s; poolctl start %s enables it",
+         action->count, tell_span(window, sizeof window, action->limit_ms), failures,
          shell_pool_name(story->shell, action->worker.pool));
 }
 

@@ -15,10 +15,10 @@
 #include "common/text.h"
 
 /* Bounds, each with its reason. */
-#define TURN_WORKERS     32u   /* workers read a loop turn: some 10 us each, 15 a death */
-#define TURN_MESSAGES    16u   /* a worker and turn: one worker cannot hold up the others */
-#define MESSAGES_SECOND  200u  /* a worker and second; then it is not read until the next second */
-#define MALFORMED_MAX    10u   /* in MALFORMED_WINDOW: the worker is not trusted (1127) */
+#define TURN_WORKERS     32u  /* workers read a loop turn: some 10 us each, 15 a death */
+#define TURN_MESSAGES    16u  /* a worker and turn: one worker cannot hold up the others */
+#define MESSAGES_SECOND  200u /* a worker and second; then it is not read until the next second */
+#define MALFORMED_MAX    10u  /* in MALFORMED_WINDOW: the worker is not trusted (1127) */
 #define MALFORMED_WINDOW 60000u
 #define LINES_SECOND     100u  /* of output, a worker and second; the rest is counted, not told */
 #define LINE_MAX_BYTES   800u  /* of output; the rest of a longer line begins a new one */
@@ -33,10 +33,10 @@ struct entry {
     uint32_t uid;
     struct sockaddr_un *address; /* where the worker's own process sent from; NULL: nowhere */
     uint16_t address_len;
-    uint16_t line_len;       /* of line */
-    char *line;              /* an unfinished line of output, LINE_MAX_BYTES; NULL: none */
-    char *status, *last;     /* escaped; NULL: none */
-    uint32_t second;         /* that messages and lines are counted in */
+    uint16_t line_len;   /* of line */
+    char *line;          /* an unfinished line of output, LINE_MAX_BYTES; NULL: none */
+    char *status, *last; /* escaped; NULL: none */
+    uint32_t second;     /* that messages and lines are counted in */
     uint16_t messages, lines;
     uint32_t lines_dropped;
     uint32_t malformed_since; /* seconds */
@@ -288,7 +288,7 @@ static void
 entry_keep_address(struct entry *entry, const struct sockaddr_un *address, socklen_t len)
 {
     if (len <= sizeof(sa_family_t))
-        return; /* it sent without a name: there is nowhere to answer */
+        return;                      /* it sent without a name: there is nowhere to answer */
     len = MIN(len, sizeof *address); /* without the NUL that does not fit */
     if (entry->address != NULL && entry->address_len == len &&
         memcmp(entry->address, address, len) == 0)

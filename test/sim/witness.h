@@ -28,7 +28,7 @@ struct seen {
     bool ended; /* its one end event was told */
     bool exited, released;
     bool started_told;
-    uint8_t cause; /* of its start */
+    uint8_t cause;        /* of its start */
     uint32_t limit_event; /* the time-out that was told of it: 1012, 1013; 0 */
     enum recycle_account recycle;
     uint32_t successor; /* generation of the last one on trial */
@@ -48,7 +48,7 @@ struct seen_pool {
     bool roll_begins, roll_refused, roll_empty; /* in this step */
     bool roll_unclear; /* whether a pool with leftovers is up without its sockets, or anybody in it
                           is to be replaced */
-    msec failed[FAILURES_MAX];      /* the last ones, oldest first */
+    msec failed[FAILURES_MAX]; /* the last ones, oldest first */
     uint32_t failed_len;
     bool must_disable; /* 1002 is due in this step */
     uint32_t streak;

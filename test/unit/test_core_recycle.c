@@ -424,7 +424,8 @@ a_failed_recycle_does_not_forgive_a_broken_protocol(void **state)
     then_told(1009);
     then_told(1093);
     struct worker_view view;
-    assert_true(core_worker(given.core, core_handle(given.core, (struct worker_id){0, 0, 1}), &view));
+    assert_true(
+        core_worker(given.core, core_handle(given.core, (struct worker_id){0, 0, 1}), &view));
     assert_int_equal(view.leave, CAUSE_UNHEALTHY);
 }
 

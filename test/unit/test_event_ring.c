@@ -122,8 +122,9 @@ what_does_not_fit_a_record_is_cut_but_both_parts_stay(void **state)
     struct event_seen seen;
     assert_true(events_get(events, 1, &seen));
     assert_string_equal(seen.pool, pool);
-    assert_string_equal(seen.fields, "pid=4121 output=\"a \\x22long\\x22 line that a worker wrote, of "
-                                     "which not...\"");
+    assert_string_equal(seen.fields,
+                        "pid=4121 output=\"a \\x22long\\x22 line that a worker wrote, of "
+                        "which not...\"");
     assert_int_equal(strlen(seen.text) + strlen(seen.fields), 216 - 64 - 3);
     assert_string_equal(seen.text + strlen(seen.text) - 3, "...");
     events_destroy(&events);
@@ -137,7 +138,8 @@ a_cut_value_is_well_formed_wherever_it_is_cut(void **state)
     (void)state;
     struct event_fields fields = {0};
     fields_number(&fields, "pid", 4121);
-    fields_string(&fields, "last_line", "\"\"\"\xc3\xa4\xc3\xa4\x1b[31m \"\"\"\"\"\"\"\"\"\"\"\"\"");
+    fields_string(&fields, "last_line",
+                  "\"\"\"\xc3\xa4\xc3\xa4\x1b[31m \"\"\"\"\"\"\"\"\"\"\"\"\"");
     struct event_seen seen = {.pool = "", .text = "", .fields = fields.text};
     uint32_t cut = 0;
     for (size_t room = 0; room <= fields.len; room++) {
