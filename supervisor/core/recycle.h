@@ -18,7 +18,8 @@
  * 6011, 1002). A recycle whose successor had been ready is closed by 6022 even then.
  *
  * A roll is a request for every worker of the pool. Its workers have in_roll; it is over when none
- * has: at once, and without a 1079, when all that lives is leaving anyway. A request during a roll gives it the newest cause and starts nothing more. */
+ * has: at once, and without a 1079, when all that lives is leaving anyway. A request during a roll
+ * gives it the newest cause and starts nothing more. */
 #ifndef POOLD_CORE_RECYCLE_H
 #define POOLD_CORE_RECYCLE_H
 
