@@ -1,0 +1,70 @@
+/* workers_inside.h - the table of workers' descriptors, shared by workers.c (who is attached),
+ * worker_messages.c (what they say) and worker_output.c (what they write). Nobody else includes it. */
+#ifndef POOLD_ENGINE_WORKERS_INSIDE_H
+#define POOLD_ENGINE_WORKERS_INSIDE_H
+
+#include "common/message.h"
+#include "supervisor/engine/workers.h"
+
+#define TURN_MESSAGES 16u   /* a worker and turn: one worker cannot hold up the others */
+#define READ_BYTES    4096u /* of output a read */
+#define STATUS_MAX    200u  /* of STATUS= and of the last line, escaped */
+
+struct sockaddr_un;
+
+struct entry {
+    struct worker_id id; /* generation 0: free */
+    int32_t pid;
+    int notify_fd, output_fd; /* -1: none */
+    uint32_t uid;
+    struct sockaddr_un *address; /* where the worker's own process sent from; NULL: nowhere */
+    uint16_t address_len;
+    uint16_t line_len;   /* of line */
+    char *line;          /* an unfinished line of output, LINE_MAX_BYTES; NULL: none */
+    char *status, *last; /* escaped; NULL: none */
+    uint32_t second;     /* that messages and lines are counted in */
+    uint16_t messages, lines;
+    uint32_t lines_dropped;
+    uint32_t malformed_since; /* seconds */
+    uint16_t malformed;
+    uint32_t foreign; /* datagrams of other users: dropped, and never held against the worker */
+    bool paused;
+    bool command_ended;         /* at least once */
+    struct exit_status command; /* how its ready command ended last */
+};
+
+struct workers {
+    struct shell *shell;
+    struct io_watch *watch;
+    int epoll_fd;
+    uint32_t handles_max;
+    struct entry *entries; /* a mapping: pages of handles that are never used are never touched */
+    uint32_t *paused;      /* handles, handles_max of them at most */
+    uint32_t paused_len;
+    msec paused_until;
+    char datagram[MESSAGE_MAX + 1]; /* one byte more than allowed, to see what is too long */
+    char output[READ_BYTES];
+};
+
+/* --- workers.c */
+struct entry *entry_of(const struct workers *, uint32_t handle);
+const char *entry_pool(const struct workers *, const struct entry *);
+/* Takes the descriptor out of the epoll set, closes it and sets it to -1; -1 is ignored. */
+void entry_close_fd(struct workers *, int *fd);
+int entry_watch_messages(struct workers *, uint32_t handle); /* 0 or a negative errno */
+void entry_unwatch_messages(struct workers *, uint32_t handle);
+/* Messages and lines are counted anew in each second of the clock. */
+void entry_second(struct workers *, struct entry *);
+/* Keeps text escaped and cut at STATUS_MAX; out of memory, the older text stays. */
+void entry_keep_text(char **at, const char *text, size_t len);
+
+/* --- worker_messages.c. entry_receive: one datagram; false when there is none. */
+void entry_read_messages(struct workers *, uint32_t handle);
+bool entry_receive(struct workers *, struct entry *);
+
+/* --- worker_output.c. entry_read_output: one read; false when there is nothing (more). */
+bool entry_read_output(struct workers *, struct entry *);
+void entry_end_line(struct workers *, struct entry *); /* tells an unfinished line */
+void entry_tell_dropped_lines(struct workers *, struct entry *);
+
+#endif
