@@ -176,7 +176,9 @@ worker_put(struct core *core, uint32_t worker)
     core->places_held += w->place;
     core->worker_more[worker].listed = false;
     list_insert(core, worker);
-    ++*pool_count_of(core, w->id.pool, w->state);
+    uint32_t *count = pool_count_of(core, w->id.pool, w->state);
+    assert(count != NULL); /* nobody puts a FREE record */
+    ++*count;
 }
 
 /* --- Deadlines. */
