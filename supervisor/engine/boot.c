@@ -168,7 +168,7 @@ static int
 add_sinks(struct shell *shell, const struct shell_options *options, struct err *err)
 {
     if (options->log_count == 0)
-        return add_sink(shell, access("/dev/log", F_OK) == 0 ? "syslog" : "stderr", err);
+        return add_sink(shell, sink_default_target(), err);
     for (uint32_t i = 0; i < options->log_count; i++) {
         int r = add_sink(shell, options->log_targets[i], err);
         if (r != 0)
@@ -194,9 +194,8 @@ tell_started(struct shell *shell)
     char text[512];
     if (shell->hello.u.hello.restarts == 0) {
         const char *warning = record_text(&shell->record, shell->record.header->warning_text);
-        snprintf(text, sizeof text, "poold %s started with %u pool%s from %s%s%.*s",
-                 POOLD_VERSION, shell->record.header->pools,
-                 shell->record.header->pools == 1 ? "" : "s",
+        snprintf(text, sizeof text, "poold %s started with %u pool%s from %s%s%.*s", POOLD_VERSION,
+                 shell->record.header->pools, shell->record.header->pools == 1 ? "" : "s",
                  record_text(&shell->record, shell->record.header->source),
                  warning[0] != '\0' ? "; " : "", (int)strcspn(warning, "\n"), warning);
         tell_self(shell, EVENT_SUPERVISOR_STARTED, &fields, text);

@@ -76,7 +76,8 @@ events_create(struct events **out, void *ring, struct err *err)
     struct events *events = calloc(1, sizeof *events);
     if (events == NULL)
         return err_errno(err, -ENOMEM, "make the list of events");
-    event_ring_open(&events->ring, ring);
+    if (ring != NULL)
+        event_ring_open(&events->ring, ring);
     *out = events;
     return 0;
 }
@@ -153,7 +154,7 @@ events_emit(struct events *events, enum event_id id, const char *pool, struct wo
         .fields = pairs > 0 ? fields->text : "",
     };
     /* What workers print would push out the events of their lives. */
-    if (id != EVENT_WORKER_OUTPUT)
+    if (id != EVENT_WORKER_OUTPUT && events->ring.memory != NULL)
         seen.seq = event_ring_keep(&events->ring, &seen);
     events->emitting = true;
     for (uint32_t i = 0; i < events->sink_count; i++)

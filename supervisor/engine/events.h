@@ -58,7 +58,7 @@ bool field_is_number(const struct field_pair *);
 
 /* One event as sinks see it. Borrowed for the call. */
 struct event_seen {
-    uint64_t seq;    /* 0: not kept in the ring (worker-output) */
+    uint64_t seq;    /* 0: not kept in the ring (worker-output, or there is no ring) */
     int64_t wall_ms; /* wall clock, for people */
     uint16_t id;
     uint8_t severity;
@@ -78,7 +78,7 @@ struct events;
 typedef void event_sink_fn(void *ctx, const struct event_seen *);
 
 /* ring: events_ring_size() bytes, zeroed or left by an engine before (what does not look like a
- * ring is emptied); borrowed until destroy. */
+ * ring is emptied); borrowed until destroy. NULL: no event is kept, and none has a number. */
 size_t events_ring_size(void);
 int events_create(struct events **out, void *ring, struct err *err);
 void events_destroy(struct events **);

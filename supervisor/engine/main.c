@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "supervisor/engine/refusal.h"
 #include "supervisor/engine/shell.h"
 #include "supervisor/load/load.h"
 #include "supervisor/verbs.h"
@@ -72,6 +73,13 @@ read_command_line(struct command_line *line, int argc, char **argv)
     return optind == argc;
 }
 
+static void
+on_refused(void *ctx, const struct record *record)
+{
+    const struct shell_options *shell = ctx;
+    refusal_tell(shell->log_targets, shell->log_count, record);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -83,6 +91,8 @@ main(int argc, char **argv)
     }
     switch (line.mode) {
     case MODE_LOAD:
+        line.load.refused = on_refused;
+        line.load.refused_ctx = &line.shell;
         return load_main(&line.load);
     case MODE_CHECK:
         return load_check(&line.load, stdout);

@@ -62,6 +62,12 @@ sink_create(struct sink **out, struct events *events, const char *target, struct
                    target);
 }
 
+const char *
+sink_default_target(void)
+{
+    return access("/dev/log", F_OK) == 0 ? "syslog" : "stderr";
+}
+
 void
 sink_destroy(struct sink **sink)
 {

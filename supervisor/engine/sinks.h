@@ -24,6 +24,9 @@ int sink_stderr_create(struct sink **out, struct events *, int fd, struct err *e
  * syslog lines. Anything else is -EINVAL with what is allowed. */
 int sink_create(struct sink **out, struct events *, const char *target, struct err *err);
 
+/* What stands in for --log where it is not given: syslog, or stderr where there is no syslog. */
+const char *sink_default_target(void);
+
 /* Events must still be there: the sink takes itself off their list. */
 void sink_destroy(struct sink **);
 

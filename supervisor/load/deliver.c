@@ -41,6 +41,15 @@ write_sealed(int fd, const struct load_result *result, struct err *err)
     return 0;
 }
 
+static void
+tell_refused(const struct load_options *options, const struct load_result *result)
+{
+    struct record record;
+    record_view(&record, result->image, result->size);
+    if (record.header->errors > 0 && options->refused != NULL)
+        options->refused(options->refused_ctx, &record);
+}
+
 int
 load_main(const struct load_options *options)
 {
@@ -49,6 +58,8 @@ load_main(const struct load_options *options)
     int r = load_compile(options, &result, &err);
     if (r == 0)
         r = write_sealed(LOADER_MEMFD_FD, &result, &err);
+    if (r == 0)
+        tell_refused(options, &result);
     load_result_fini(&result);
     if (r != 0)
         fprintf(stderr, "poold: the configuration was not loaded: %s\n", err.text);

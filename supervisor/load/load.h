@@ -9,10 +9,16 @@
 #include "common/base.h"
 #include "common/err.h"
 
+/* record: with its errors, borrowed for the call. */
+struct record;
+typedef void load_refused_fn(void *ctx, const struct record *);
+
 struct load_options {
     const char *config;      /* path; NULL: /etc/poold/poold.json, or the user's own */
     const char *engine_user; /* NULL: LOAD_ENGINE_USER, for which 65534 stands in */
     const char *state_dir;   /* not read yet: this version keeps no last good configuration */
+    load_refused_fn *refused; /* load_main: of errors in the configuration; NULL: nobody is told */
+    void *refused_ctx;
 };
 
 #define LOAD_ENGINE_USER "poold"

@@ -143,3 +143,31 @@ def a_name_with_control_characters_cannot_forge_a_line(box):
         if re.search(r"^<\d+>\w+ +\d+ [\d:]+ poold\[\d+\]: 1002 ", line):
             raise AssertionError(f"forged: {line}")
     log.close()
+
+
+@claim(needs=["rsyslogd"])
+def rsyslogd_is_told_why_a_configuration_was_refused(box):
+    rsyslog = Rsyslog(box)
+    poold = box.poold_raw('{ "pools": {}, "pol": 1,\n "pols": {} }', logs=[rsyslog.socket, "stderr"])
+    poold.wait_end(10, 78)
+    line = wait_until(lambda: rsyslog.lines("config-invalid"), what="the line in the file")[0]
+    assert re.search(r" poold\[\d+\]: 1041 config-invalid the configuration is refused", line), line
+    for words in ("2 errors; the first: ", '/pol: unknown key "pol"', "errors=2", f"file={poold.config}"):
+        assert words in line, f"{words} is not in {line}"
+    assert "pols" not in line, line
+    # Standard error has every error once, and nothing of the event.
+    said = poold.log()
+    assert said.count('unknown key "pol"') == 1 and said.count('unknown key "pols"') == 1, said
+    assert "config-invalid" not in said and said.count("\n") == 3, said
+
+
+@claim()
+def a_good_configuration_is_no_event_of_a_refusal(box):
+    log = box.log_socket("log")
+    poold = box.poold({"web": box.pool("--ready", "0", ready="notify")}, logs=[log.path])
+    poold.wait_state("web", "started")
+    poold.stop()
+    told = log.read()
+    assert [line for line in told if "6000 supervisor-started" in line], told
+    assert not [line for line in told if "1041" in line], told
+    log.close()
