@@ -172,6 +172,9 @@ void stream_run(struct client *);
 void stream_end(struct client *);
 void exit_describe(struct json_out *, struct exit_status); /* "exit" */
 
+/* --- control_loop.c: the member "loop", how long the engine's loop was held. */
+void loop_describe(struct json_out *, struct io *);
+
 /* --- control_failure.c */
 /* Below zero: out of memory. An engine that was started again finds in the ring what was told. */
 int failures_create(struct control *);

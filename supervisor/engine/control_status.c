@@ -256,6 +256,7 @@ pool_describe(struct json_out *out, const struct control *control, const struct 
 
 /* --- The whole. */
 
+/* With a key it is part of a larger reply, which is told only what people look at. */
 static void
 supervisor_describe(struct json_out *out, const char *key, const struct control *control)
 {
@@ -290,6 +291,8 @@ supervisor_describe(struct json_out *out, const char *key, const struct control 
     json_out_number(out, "max", CONTROL_CLIENTS_MAX);
     json_out_number(out, "subscribed", control->subscriber_count);
     json_out_close(out, '}');
+    if (key == NULL)
+        loop_describe(out, shell_io(control->shell));
     json_out_close(out, '}');
 }
 

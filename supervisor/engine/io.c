@@ -33,7 +33,9 @@ struct io {
     struct io_watch *fired[IO_ORDER_COUNT], **fired_end[IO_ORDER_COUNT];
     uint32_t watches; /* open */
     msec wake_at;
-    msec time; /* of this turn */
+    msec time;               /* of this turn */
+    struct hold_mark marked; /* when the callback that runs began */
+    struct hold holds[HOLD_KIND_COUNT];
 };
 
 msec
@@ -49,6 +51,22 @@ msec
 io_time(const struct io *io)
 {
     return io->time;
+}
+
+struct hold *
+io_hold(struct io *io, enum hold_kind kind)
+{
+    assert(kind < HOLD_KIND_COUNT);
+    return &io->holds[kind];
+}
+
+/* The callback that ran has ended, and the next one begins. */
+static void
+io_note_callback(struct io *io)
+{
+    struct hold_mark now = hold_mark();
+    hold_add(&io->holds[HOLD_CALLBACK], io->marked, now);
+    io->marked = now;
 }
 
 static void
@@ -76,8 +94,10 @@ io_dispatch(struct io *io, enum io_order order)
         struct io_watch *next = watch->next;
         unsigned events = watch->fired & watch->wanted;
         watch->fired = 0;
-        if (!watch->closed && events != 0)
+        if (!watch->closed && events != 0) {
             watch->fn(watch->ctx, events);
+            io_note_callback(io);
+        }
         watch = next;
     }
 }
@@ -87,10 +107,13 @@ io_on_check(uv_check_t *check)
 {
     struct io *io = check->data;
     uv_idle_stop(&io->idle);
-    io->time = io_now();
+    struct hold_mark begun = io->marked = hold_mark();
+    io->time = begun.wall_ns / 1000000;
     for (enum io_order order = 0; order < IO_ORDER_COUNT; order++)
         io_dispatch(io, order);
     io->turn(io->ctx);
+    io_note_callback(io);
+    hold_add(&io->holds[HOLD_TURN], begun, io->marked);
 }
 
 static void

@@ -11,6 +11,7 @@
 
 #include "common/base.h"
 #include "common/err.h"
+#include "supervisor/engine/hold.h"
 
 enum io_order { IO_KEEPER, IO_WORKERS, IO_CONTROL, IO_SINKS, IO_ORDER_COUNT };
 enum { IO_READ = 1, IO_WRITE = 2 }; /* events of a watch; a hang-up or error shows as IO_READ */
@@ -33,6 +34,10 @@ msec io_now(void);
 
 /* The same, asked once at the begin of each loop turn: what everything in the turn goes by. */
 msec io_time(const struct io *);
+
+/* How long turns and callbacks held the loop since it was made; whoever has something else to measure
+ * adds to the kind that is his. */
+struct hold *io_hold(struct io *, enum hold_kind);
 
 /* The next turn begins at deadline at the latest (MSEC_NEVER: when something happens). */
 void io_wake_at(struct io *, msec deadline);

@@ -202,6 +202,14 @@ apply_release(struct shell *shell, const struct action *action)
 }
 
 static void
+apply_spawn(struct shell *shell, const struct action *action)
+{
+    struct hold_mark begun = hold_mark();
+    ask(shell, VERB_SPAWN, (struct verb){.worker = action->worker, .spawn = SPAWN_WORKER});
+    hold_add(io_hold(shell->io, HOLD_SPAWN), begun, hold_mark());
+}
+
+static void
 apply(struct shell *shell, const struct action *action)
 {
     switch (action->kind) {
@@ -209,7 +217,7 @@ apply(struct shell *shell, const struct action *action)
         apply_bind(shell, action->worker.pool);
         return;
     case ACT_SPAWN:
-        ask(shell, VERB_SPAWN, (struct verb){.worker = action->worker, .spawn = SPAWN_WORKER});
+        apply_spawn(shell, action);
         return;
     case ACT_COMMAND:
         shell->commands[action->handle] = true;

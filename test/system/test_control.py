@@ -351,3 +351,22 @@ def a_subscriber_resumes_where_it_ended(box):
         control.call("events.subscribe", after=last)
         numbers = [control.next_event()["seq"] for _ in range(end - last)]
     assert numbers == list(range(last + 1, end + 1)), numbers
+
+
+@claim()
+def status_tells_how_long_the_loop_was_held(box):
+    poold = one_pool(box)
+    before = poold.supervisor()["loop"]
+    assert before["spawns"]["count"] == 1, before
+    poold.ctl("recycle", "web", "--wait")
+    after = poold.supervisor()["loop"]
+    assert after["spawns"]["count"] == 2, after
+    for kind in ("turns", "callbacks", "spawns"):
+        for clock in ("held", "cpu"):
+            told = after[kind][clock]
+            assert sum(count for _, count in told["steps"]) == after[kind]["count"], after[kind]
+            limits = [limit for limit, _ in told["steps"]]
+            assert limits == sorted(set(limits)), limits
+            assert 0 < told["p50_ms"] <= told["p99_ms"] <= told["p999_ms"] <= told["max_ms"], told
+    assert after["callbacks"]["count"] > after["turns"]["count"] > before["turns"]["count"]
+    assert "loop" not in poold.call("pool.list")["supervisor"]

@@ -85,6 +85,9 @@ version_lists_every_method(void **state)
     reply = caller_ask(caller, CALL(1, "server.status", "{}"));
     assert_string_equal(text_at(reply, "result.state"), "running");
     assert_int_equal(number_at(reply, "result.clients.connected"), 1);
+    assert_true(number_at(reply, "result.loop.callbacks.count") >= 2);
+    assert_true(json_array_size(at(reply, "result.loop.callbacks.held.steps")) > 0);
+    assert_true(json_array_size(at(reply, "result.loop.turns.cpu.steps.0")) == 2);
     json_decref(reply);
     caller_close(caller);
 }

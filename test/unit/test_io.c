@@ -193,6 +193,29 @@ a_paused_watch_is_silent_until_it_is_wanted_again(void **state)
     world_close(&world);
 }
 
+/* Two callbacks and the turn function: three spans a turn, and the turn is as long as all. */
+static void
+every_callback_and_turn_is_measured(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    world_watch(&world, 0, IO_WORKERS);
+    world_watch(&world, 1, IO_CONTROL);
+    world_raise(&world, 0);
+    world_raise(&world, 1);
+    io_run(world.io);
+    const struct hold *callbacks = io_hold(world.io, HOLD_CALLBACK);
+    const struct hold *turns = io_hold(world.io, HOLD_TURN);
+    assert_int_equal(callbacks->wall.count, 3);
+    assert_int_equal(callbacks->cpu.count, 3);
+    assert_int_equal(turns->wall.count, 1);
+    assert_int_equal(io_hold(world.io, HOLD_SPAWN)->wall.count, 0);
+    assert_true(turns->wall.max_ns >= callbacks->wall.max_ns && callbacks->wall.max_ns > 0);
+    assert_true(turns->cpu.max_ns >= callbacks->cpu.max_ns);
+    world_close(&world);
+}
+
 int
 main(void)
 {
@@ -203,6 +226,7 @@ main(void)
         cmocka_unit_test(a_deadline_is_never_early),
         cmocka_unit_test(a_turn_goes_by_one_time_taken_after_the_wait),
         cmocka_unit_test(a_paused_watch_is_silent_until_it_is_wanted_again),
+        cmocka_unit_test(every_callback_and_turn_is_measured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
 }
