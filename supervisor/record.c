@@ -8,10 +8,17 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/un.h>
+
+#define LOG_FACILITY_MAX 23
+#define LOG_LEVEL_MAX    7
 
 static bool areas_fit(const struct record *record);
 static bool header_is_sound(const struct record *record);
+static bool array_is_inside(const struct record *record, uint32_t at, uint32_t count, size_t size,
+                            size_t align);
+static bool lists_are_sound(const struct record *record, const struct record_pool *pool);
 static bool pool_is_sound(const struct record *record, uint32_t index);
 static bool settings_are_sound(const struct pool_settings *settings);
 static bool socket_is_sound(const struct record *record, uint32_t index);
@@ -67,15 +74,49 @@ header_is_sound(const struct record *record)
     if (header->errors > 0 && (header->pools > 0 || header->sockets > 0))
         return false;
     return text_is_inside(record, header->warning_text) &&
-           text_is_inside(record, header->engine_user) && text_is_inside(record, header->source);
+           text_is_inside(record, header->engine_user) && text_is_inside(record, header->source) &&
+           text_is_inside(record, header->error_text) && header->pools <= header->pools_max &&
+           header->log_facility <= LOG_FACILITY_MAX && header->log_level <= LOG_LEVEL_MAX;
+}
+
+/* count records of size bytes each at an offset of the text area. */
+static bool
+array_is_inside(const struct record *record, uint32_t at, uint32_t count, size_t size, size_t align)
+{
+    uint64_t end = at + (uint64_t)count * size;
+    return at % align == 0 && end <= record->header->text_size;
+}
+
+static bool
+lists_are_sound(const struct record *record, const struct record_pool *pool)
+{
+    if (!array_is_inside(record, pool->groups, pool->group_count, sizeof(uint32_t), 4) ||
+        !array_is_inside(record, pool->limits, pool->limit_count, sizeof(struct record_limit), 4) ||
+        !array_is_inside(record, pool->values, pool->value_count, sizeof(struct record_value), 4))
+        return false;
+    for (uint32_t i = 0; i < pool->limit_count; i++) {
+        struct record_limit limit = record_limit_at(record, pool, i);
+        if (limit.resource >= RLIM_NLIMITS || limit.soft > limit.hard)
+            return false;
+    }
+    for (uint32_t i = 0; i < pool->value_count; i++) {
+        if (!text_is_inside(record, record_value_at(record, pool, i).text))
+            return false;
+    }
+    return true;
 }
 
 static bool
 pool_is_sound(const struct record *record, uint32_t index)
 {
     const struct record_pool *pool = &record->pools[index];
-    if (!text_is_inside(record, pool->name) || !text_is_inside(record, pool->user) ||
-        !path_is_absolute(record, pool->program) || !path_is_absolute(record, pool->directory))
+    if (!pool->present) {
+        const struct record_pool kept = {.name = pool->name};
+        return text_is_inside(record, pool->name) && memcmp(pool, &kept, sizeof kept) == 0;
+    }
+    if (pool->present != 1 || !text_is_inside(record, pool->name) ||
+        !text_is_inside(record, pool->user) || !path_is_absolute(record, pool->program) ||
+        !path_is_absolute(record, pool->directory))
         return false;
     if (!strings_are_sound(record, &pool->argv) || !strings_are_sound(record, &pool->env) ||
         !strings_are_sound(record, &pool->ready) || pool->argv.count == 0)
@@ -83,8 +124,8 @@ pool_is_sound(const struct record *record, uint32_t index)
     if (pool->ready.count > 0 ? !path_is_absolute(record, pool->ready.at)
                               : pool->settings.ready == READY_COMMAND)
         return false;
-    if (pool->groups % sizeof(uint32_t) != 0 ||
-        pool->groups + (uint64_t)pool->group_count * sizeof(uint32_t) > record->header->text_size)
+    if (!lists_are_sound(record, pool) || !text_is_inside(record, pool->refused) ||
+        !text_is_inside(record, pool->output_path))
         return false;
     if (pool->socket_count > SOCKETS_A_POOL_MAX ||
         (uint64_t)pool->socket_first + pool->socket_count > record->header->sockets)
@@ -95,6 +136,10 @@ pool_is_sound(const struct record *record, uint32_t index)
     }
     return pool->umask <= 0777 && pool->handoff < HANDOFF_COUNT && pool->stop_signal >= 1 &&
            pool->stop_signal < NSIG && pool->drop_privileges <= 1 && pool->no_new_privs <= 1 &&
+           pool->output < OUTPUT_COUNT && pool->auto_start <= 1 && pool->set_nice <= 1 &&
+           pool->set_oom_score_adjust <= 1 && pool->nice >= -20 && pool->nice <= 19 &&
+           pool->oom_score_adjust >= -1000 && pool->oom_score_adjust <= 1000 &&
+           (pool->handoff != HANDOFF_STDIN || pool->socket_count <= 1) &&
            pool->settings.has_sockets == (pool->socket_count > 0) &&
            settings_are_sound(&pool->settings);
 }
@@ -106,7 +151,8 @@ settings_are_sound(const struct pool_settings *settings)
            settings->workers_max <= WORKERS_A_POOL_MAX && settings->surge >= 1 &&
            settings->max_failures >= 1 && settings->max_failures <= FAILURES_MAX &&
            settings->ready < READY_RULE_COUNT && settings->overlap <= 1 &&
-           settings->rapid_fail <= 1 && settings->has_sockets <= 1;
+           settings->rapid_fail <= 1 && settings->has_sockets <= 1 &&
+           settings->on_config_change <= 1;
 }
 
 static bool
@@ -114,7 +160,8 @@ socket_is_sound(const struct record *record, uint32_t index)
 {
     const struct record_socket *socket = &record->sockets[index];
     if (!text_is_inside(record, socket->name) || !text_is_inside(record, socket->address) ||
-        socket->pool >= record->header->pools || socket->dual > 1 || socket->mode > 07777)
+        socket->pool >= record->header->pools || socket->dual > 1 || socket->blocking > 1 ||
+        socket->mode > 07777)
         return false;
     uint16_t family; /* the address must be of the family that its record says */
     memcpy(&family, socket->sockaddr, sizeof family);

@@ -11,26 +11,40 @@
 #include "common/base.h"
 #include "supervisor/core/settings.h"
 
-#define RECORD_MAGIC   "poold.cf"
-#define RECORD_VERSION 1u
+#define RECORD_MAGIC       "poold.cf"
+#define RECORD_VERSION     1u
 #define SOCKETS_A_POOL_MAX 64u
+
+/* A pool's place in the list of pools is its number in every id, verb and saved state, so it stays
+ * when the configuration is loaded again: the loader is given the configuration in force, and a pool
+ * of the same name gets the same place. The place of a pool that was taken out keeps its name, with
+ * `present` 0 and nothing else, for as long as poold lives: when the name comes back, so do its
+ * place and the count of its generations. */
 
 struct record_header {
     char magic[8];
     uint32_t version;
-    uint32_t pools;       /* records of struct record_pool, right after this header */
-    uint32_t sockets;     /* records of struct record_socket, after the pools */
-    uint32_t errors;      /* how many errors; when not 0 there are no pools and the text area
+    uint32_t pools;    /* places: records of struct record_pool, right after this header */
+    uint32_t sockets;  /* records of struct record_socket, after the pools */
+    uint32_t errors;   /* how many errors; when not 0 there are no pools and the text area
                              starts with all of them, a line each, as one string */
-    uint32_t warnings;    /* lines of the string at warning_text */
+    uint32_t warnings; /* lines of the string at warning_text */
     uint32_t warning_text;
-    uint64_t text_size;   /* bytes of the text area, after the sockets */
-    uint64_t serial;      /* of this configuration: its content hash */
+    uint64_t text_size;              /* bytes of the text area, after the sockets */
+    uint64_t serial;                 /* of this configuration: its content hash */
     uint32_t engine_uid, engine_gid; /* what the engine is to run as */
-    uint32_t engine_user; /* text: the name */
-    uint32_t starts_max;  /* limits.starts: 2 x the CPUs that poold may use */
-    uint32_t source;      /* text: the path of the main file */
-    uint32_t reserved;
+    uint32_t engine_user;            /* text: the name */
+    uint32_t starts_max;             /* limits.starts: 2 x the CPUs that poold may use */
+    uint32_t source;                 /* text: the path of the main file */
+    uint32_t pools_max; /* most places that a later load may come to; the first load sets it, each
+                             later one keeps it, for what is sized by it lives on */
+    uint32_t pools_present; /* pools that are there: places with `present` */
+    uint32_t errors_kept;   /* not 0: the file has so many errors, so this is the last good
+                             configuration; they are at error_text, a line each */
+    uint32_t error_text;    /* text; "" without */
+    uint8_t log_facility;   /* syslog's, 0..23 */
+    uint8_t log_level;      /* least severity written: syslog's, 0 emerg .. 7 debug */
+    uint8_t reserved[2];
 };
 
 /* argc (or envc) strings that follow each other in the text area. */
@@ -43,26 +57,73 @@ struct record_strings {
  * both together a quarter of the stack's limit, which is 8 MiB. */
 #define RECORD_STRINGS_BYTES_MAX (128u << 10)
 
-enum handoff { HANDOFF_LISTEN_FDS, HANDOFF_FD, HANDOFF_NONE, HANDOFF_COUNT };
+/* How the listening sockets reach the program.   name users write */
+/* clang-format off */
+#define HANDOFFS(X)                                                                             \
+    X(LISTEN_FDS, "listen_fds") /* from 3, LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES            */ \
+    X(FD,         "fd")         /* from 3, nothing said                                      */ \
+    X(NONE,       "none")       /* not at all; the pool has no sockets                       */ \
+    X(STDIN,      "stdin")      /* one, as 0, blocking: FastCGI                              */ \
+    X(NGINX,      "nginx")      /* from 3, NGINX="3;4;"                                      */ \
+    X(FPM,        "fpm")        /* from 3, blocking, FPM_SOCKETS="address=3,address=4"       */
+/* Where a worker's stdout and stderr go. */
+#define OUTPUTS(X)                                                                              \
+    X(EVENTS, "events") /* into the pipe that the engine reads, line by line (6060)          */ \
+    X(NULL,   "null")                                                                           \
+    X(FILE,   NULL)     /* appended to output_path                                           */
+/* clang-format on */
+#define HANDOFF_(n, s) HANDOFF_##n,
+#define OUTPUT_(n, s)  OUTPUT_##n,
+enum handoff { HANDOFFS(HANDOFF_) HANDOFF_COUNT };
+enum output { OUTPUTS(OUTPUT_) OUTPUT_COUNT };
+#undef HANDOFF_
+#undef OUTPUT_
+
+/* A resource limit of the workers, by RLIMIT_* number. */
+struct record_limit {
+    uint32_t resource, reserved;
+    uint64_t soft, hard; /* RLIM_INFINITY: none */
+};
+
+/* What the file says of one key of a pool, for the plan: in order of key, then of text. */
+struct record_value {
+    uint32_t key; /* row of config.def */
+    uint32_t
+        text; /* text: the value, canonical; an environment's begins with "NAME=" and has a hash
+                      in place of the value, which may be a secret */
+};
 
 struct record_pool {
     uint32_t name;    /* text */
+    uint32_t present; /* bool; 0: a place that is kept, and only the name counts */
     uint32_t program; /* text: absolute path that argv[0] was resolved to */
     uint32_t directory;
     struct record_strings argv;
-    struct record_strings env;      /* "KEY=value" each; complete but for what poold-exec adds
+    struct record_strings env;   /* "KEY=value" each; complete but for what poold-exec adds
                                        (LISTEN_*, NOTIFY_SOCKET, POOLD_*) */
-    struct record_strings ready;    /* argv of the ready command; count 0: none. ready.at's first
+    struct record_strings ready; /* argv of the ready command; count 0: none. ready.at's first
                                        string is an absolute path */
     uint32_t uid, gid;
-    uint32_t groups, group_count;   /* text offset (multiple of 4) of uint32_t gids */
-    uint32_t user;                  /* text: name, for messages */
+    uint32_t groups, group_count;        /* text offset (multiple of 4) of uint32_t gids */
+    uint32_t user;                       /* text: name, for messages */
     uint32_t socket_first, socket_count; /* of this pool's socket records */
+    uint32_t limits, limit_count;        /* text offset (multiple of 4) of struct record_limit */
+    uint32_t values, value_count; /* text offset (multiple of 4) of struct record_value: every key
+                                       whose value is not the built-in default */
+    uint32_t refused;             /* text: why the pool cannot start as it is configured, such as
+                                       an address outside listen_addresses; "": it can */
+    uint32_t output_path;         /* text: of OUTPUT_FILE */
     uint32_t umask;
-    uint8_t handoff;                /* enum handoff */
+    int32_t nice;
+    int32_t oom_score_adjust;
+    uint8_t set_nice, set_oom_score_adjust; /* bool; else as poold was started */
+    uint8_t handoff;                        /* enum handoff */
     uint8_t stop_signal;
-    uint8_t drop_privileges;        /* bool: take uid, gid and groups (poold runs as root) */
-    uint8_t no_new_privs;           /* bool */
+    uint8_t drop_privileges; /* bool: take uid, gid and groups (poold runs as root) */
+    uint8_t no_new_privs;    /* bool */
+    uint8_t output;          /* enum output */
+    uint8_t auto_start;      /* bool */
+    uint8_t reserved[4];
     struct pool_settings settings;
 };
 
@@ -74,11 +135,14 @@ struct record_socket {
     uint16_t family;  /* AF_INET, AF_INET6, AF_UNIX */
     uint16_t length;  /* of the socket address */
     uint8_t dual;     /* bool, AF_INET6: accept IPv4 too; IPv4 alone where there is no IPv6 */
-    uint8_t reserved[3];
-    uint32_t mode;    /* AF_UNIX: of the path */
-    uint32_t uid, gid; /* AF_UNIX: owner of the path */
+    uint8_t blocking; /* bool: without O_NONBLOCK, as the hand-off wants it */
+    uint8_t reserved[2];
+    uint32_t mode;         /* AF_UNIX: of the path */
+    uint32_t uid, gid;     /* AF_UNIX: owner of the path */
     uint8_t sockaddr[112]; /* struct sockaddr_in, _in6 or _un */
 };
+
+_Static_assert(sizeof(struct record_pool) == 128 + sizeof(struct pool_settings), "no padding");
 
 /* A mapped and checked configuration. */
 struct record {
@@ -112,6 +176,25 @@ record_text(const struct record *record, uint32_t at)
 {
     assert(at < record->header->text_size);
     return record->text + at;
+}
+
+/* The i-th resource limit, and value, of a pool: copied out, for the text area is not aligned. */
+static inline struct record_limit
+record_limit_at(const struct record *record, const struct record_pool *pool, uint32_t i)
+{
+    struct record_limit limit;
+    assert(i < pool->limit_count);
+    __builtin_memcpy(&limit, record->text + pool->limits + i * sizeof limit, sizeof limit);
+    return limit;
+}
+
+static inline struct record_value
+record_value_at(const struct record *record, const struct record_pool *pool, uint32_t i)
+{
+    struct record_value value;
+    assert(i < pool->value_count);
+    __builtin_memcpy(&value, record->text + pool->values + i * sizeof value, sizeof value);
+    return value;
 }
 
 #endif

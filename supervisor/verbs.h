@@ -14,13 +14,20 @@
 /* clang-format off */
 /* Engine to keeper. */
 #define VERB_QUESTIONS(X)                                                                     \
-    X(BIND)     /* index: socket record. Binds and listens -> BIND_RESULT                  */ \
+    X(BIND)     /* index: socket record. Binds and listens -> BIND_RESULT. argument: 1: a    \
+                   record of the configuration that LOADED brought; one that the configuration \
+                   in force has too is bound already                                       */ \
     X(LISTEN)   /* index: socket record. listen() again with the record's backlog          */ \
     X(UNBIND)   /* index: socket record. Closes it, removes a unix path                    */ \
     X(SPAWN)    /* worker, spawn kind. A second one is answered with the first's result    */ \
     X(SIGNAL)   /* worker, signo, argument: enum signal_target                             */ \
     X(RELEASE)  /* worker: its exit has been recorded, the pid may go                      */ \
     X(LIST)     /* -> LISTED_SOCKET, LISTED_WORKER ..., LIST_END                           */ \
+    X(LOAD)     /* compile the configuration's files again -> LOADED                       */ \
+    X(TAKE)     /* what LOADED brought is in force from now on. Sockets that both have go   \
+                   on (backlog, mode and owner as it says), others of the old one are closed  \
+                   -> TAKEN                                                                */ \
+    X(DROP)     /* what LOADED brought is not wanted: what was bound for it is closed      */ \
     X(LEAVE)    /* all done: the keeper cleans up and exits; argument: exit status         */
 /* Keeper to engine. */
 #define VERB_REPORTS(X)                                                                       \
@@ -38,6 +45,9 @@
     X(LIST_END)      /*                                                                     */ \
     X(OUTSIDE)       /* signo: a signal from outside (TERM, INT, HUP, USR1). argument: how   \
                         many TERM and INT have come in all; said again to each new engine   */ \
+    X(LOADED)        /* error (0: there is one; errors in the files are in it; EBUSY: a load is  \
+                        under way). Descriptor: the compiled configuration                 */ \
+    X(TAKEN)         /* error (ENOENT: there is nothing to take)                            */ \
     X(STRAY)         /* pid, name: a process that is nobody's worker ended as our child     */
 
 /* Steps of a spawn that can fail, with what an operator reads. SPAWN_FAILED has those up to CLONE,
@@ -67,12 +77,15 @@
     X(KILLED,        "it was killed before it executed the program")
 /* clang-format on */
 
-#define VERB_Q_(n)    VERB_##n,
+#define VERB_Q_(n)       VERB_##n,
 #define VERB_STEP_(n, s) STEP_##n,
 enum verb_kind { VERB_INVALID, VERB_QUESTIONS(VERB_Q_) VERB_REPORTS(VERB_Q_) VERB_COUNT };
 enum spawn_step { SPAWN_STEPS(VERB_STEP_) SPAWN_STEP_COUNT };
 
-enum spawn_kind { SPAWN_WORKER, SPAWN_COMMAND }; /* COMMAND: the pool's ready command. It has the
+enum spawn_kind {
+    SPAWN_WORKER,
+    SPAWN_COMMAND
+}; /* COMMAND: the pool's ready command. It has the
                                                     worker's id, identity and environment, but no
                                                     sockets, and is told apart by kind */
 enum signal_target { TARGET_PID, TARGET_GROUP };
@@ -84,26 +97,26 @@ struct verb {
     uint16_t spawn;   /* enum spawn_kind */
     uint64_t request; /* the asker's number; 0 in what is told unasked */
     struct worker_id worker;
-    uint32_t index;   /* of a socket record */
+    uint32_t index; /* of a socket record */
     int32_t pid;
     int32_t signo;
-    uint32_t step; /* enum spawn_step */
-    int32_t error; /* positive errno; 0: none */
-    uint16_t code;   /* si_code of the exit */
-    uint16_t phase;  /* enum worker_phase */
-    int32_t status;  /* si_status of the exit */
+    uint32_t step;  /* enum spawn_step */
+    int32_t error;  /* positive errno; 0: none */
+    uint16_t code;  /* si_code of the exit */
+    uint16_t phase; /* enum worker_phase */
+    int32_t status; /* si_status of the exit */
     uint32_t argument;
     union {
         char name[16];
         struct {
             uint64_t config_serial;
             int32_t keeper_pid;
-            uint32_t restarts;     /* engines before this one in this keeper's life */
-            uint32_t workers_max;  /* what the keeper's table and descriptors allow */
-            uint16_t exit_code;    /* how the engine before ended: si_code, si_status */
+            uint32_t restarts;    /* engines before this one in this keeper's life */
+            uint32_t workers_max; /* what the keeper's table and descriptors allow */
+            uint16_t exit_code;   /* how the engine before ended: si_code, si_status */
             uint16_t exit_status;
-            uint64_t away_ms;      /* since the end of the engine before */
-            uint32_t launcher;     /* bool: parked children are in use */
+            uint64_t away_ms;  /* since the end of the engine before */
+            uint32_t launcher; /* bool: parked children are in use */
         } hello;
     } u;
 };

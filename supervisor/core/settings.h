@@ -29,6 +29,10 @@ struct pool_settings {
     uint64_t failure_interval_ms;
     uint64_t failure_delay_ms;
     uint64_t failure_delay_max_ms;
+    uint64_t fingerprint;     /* of all that takes new processes to take effect: workers that were
+                                 started with another one have drifted */
+    uint8_t on_config_change; /* bool: workers that have drifted are replaced */
+    uint8_t reserved[7];
 };
 
 #define FAILURES_MAX       64u   /* most failures that a window can be asked to count */

@@ -98,8 +98,8 @@ struct worker {
 };
 
 _Static_assert(sizeof(struct global) == 32, "no padding");
-_Static_assert(sizeof(struct pool_settings) == 64, "no padding");
-_Static_assert(sizeof(struct pool) == 64 + 48 + 12 + 6 + 14, "no padding");
+_Static_assert(sizeof(struct pool_settings) == 80, "no padding");
+_Static_assert(sizeof(struct pool) == 80 + 48 + 12 + 6 + 14, "no padding");
 _Static_assert(sizeof(struct failure) == 16, "no padding");
 _Static_assert(sizeof(struct failures) == 8 + FAILURES_MAX * 16, "no padding");
 _Static_assert(sizeof(struct worker) == 24 + 56 + 16, "no padding");

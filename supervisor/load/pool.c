@@ -86,6 +86,9 @@ pool_preset(struct load *load, struct draft *preset)
         bool good = value_take(load, &config_keys[i], value, preset);
         assert(good);
     }
+    preset->record.present = 1;
+    preset->record.auto_start = 1;
+    preset->record.settings.on_config_change = 1;
     preset->record.umask = UMASK_DEFAULT;
     preset->record.no_new_privs = 1;
     preset->record.drop_privileges = load->is_root;

@@ -8,8 +8,9 @@
 #include "common/units.h"
 #include "supervisor/load/compile.h"
 
-static const char *const handoff_names[HANDOFF_COUNT] = {
-    [HANDOFF_LISTEN_FDS] = "listen_fds", [HANDOFF_FD] = "fd", [HANDOFF_NONE] = "none"};
+#define HANDOFF_(n, s) [HANDOFF_##n] = (s),
+static const char *const handoff_names[HANDOFF_COUNT] = {HANDOFFS(HANDOFF_)};
+#undef HANDOFF_
 
 static bool
 take_INTEGER(struct load *load, const struct config_key *key, const json_t *value, uint32_t *out)
@@ -99,7 +100,7 @@ take_HANDOFF(struct load *load, const struct config_key *key, const json_t *valu
     }
     struct text_nearest nearest;
     text_nearest_init(&nearest, json_string_value(value));
-    for (unsigned i = 0; i < HANDOFF_COUNT; i++) {
+    for (unsigned i = 0; i <= HANDOFF_NONE; i++) {
         if (strcmp(handoff_names[i], json_string_value(value)) == 0) {
             *out = (uint8_t)i;
             return true;

@@ -63,6 +63,7 @@ blob_init(struct blob *blob)
     blob->header.engine_user = blob_text(blob, "nobody");
     blob->header.source = blob_text(blob, "/etc/poold/poold.json");
     blob->header.starts_max = 4;
+    blob->header.pools_max = BLOB_POOLS_MAX;
     blob->header.serial = 77;
 }
 
@@ -73,6 +74,7 @@ blob_pool(struct blob *blob, const char *name, const char *const *argv, const ch
 {
     assert(blob->header.pools < BLOB_POOLS_MAX);
     struct record_pool *pool = &blob->pools[blob->header.pools++];
+    pool->present = 1;
     pool->name = blob_text(blob, name);
     pool->program = blob_text(blob, argv[0]);
     pool->directory = blob_text(blob, "/");
