@@ -16,6 +16,7 @@
 
 #define HELLO_LIMIT_MS  10000u
 #define BOOT_POOLS_TURN 32u /* pools added a loop turn: some 10 us each */
+#define BOOT_TURN_US    500u
 
 /* --- names of pools */
 static uint32_t
@@ -274,7 +275,8 @@ shell_boot(struct shell *shell)
     if (shell->boot != BOOT_ADDING && shell->boot != BOOT_POOLS)
         return;
     uint32_t pools = shell->record.header->pools;
-    for (uint32_t i = 0; i < BOOT_POOLS_TURN && shell->boot_next < pools; i++) {
+    struct portion portion = portion_of(BOOT_POOLS_TURN, BOOT_TURN_US);
+    while (shell->boot_next < pools && portion_take(&portion)) {
         if (shell->boot == BOOT_ADDING)
             boot_add(shell, shell->boot_next++);
         else

@@ -76,10 +76,16 @@ clock_ns(clockid_t clock)
     return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
+uint64_t
+hold_clock_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
 struct hold_mark
 hold_mark(void)
 {
-    return (struct hold_mark){.wall_ns = clock_ns(CLOCK_MONOTONIC),
+    return (struct hold_mark){.wall_ns = hold_clock_ns(),
                               .cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID)};
 }
 

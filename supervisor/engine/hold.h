@@ -42,6 +42,8 @@ uint64_t hold_spans_share(const struct hold_spans *, uint32_t per_mille);
 /* The longest span that belongs to a step, in ns; UINT64_MAX for the last. */
 uint64_t hold_step_limit(uint32_t step);
 
+uint64_t hold_clock_ns(void); /* CLOCK_MONOTONIC */
+
 /* An instant by both clocks. */
 struct hold_mark {
     uint64_t wall_ns, cpu_ns;

@@ -8,8 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define QUEUE_KEEP    64u /* messages: the first size of the queue, which it keeps when empty */
-#define LINK_TURN_MAX 16u /* messages a loop turn: with what follows from them 25 to 70 us each */
+#define QUEUE_KEEP    64u  /* messages: the first size of the queue, which it keeps when empty */
+#define LINK_TURN_MAX 16u  /* messages a loop turn: with what follows from them 25 to 70 us each, */
+#define LINK_TURN_US  500u /* ... and the rest waits when it has been more */
 
 struct keeper_link {
     struct io_watch *watch;
@@ -103,9 +104,9 @@ link_gone(struct keeper_link *link)
 }
 
 bool
-keeper_link_read(struct keeper_link *link, uint32_t budget)
+keeper_link_read(struct keeper_link *link, struct portion *portion)
 {
-    for (uint32_t i = 0; i < budget && !link->gone; i++) {
+    while (!link->gone && portion_take(portion)) {
         struct verb verb;
         int fds[KEEPER_FDS_MAX];
         uint32_t count = 0;
@@ -195,8 +196,9 @@ static void
 link_on_io(void *ctx, unsigned events)
 {
     struct keeper_link *link = ctx;
+    struct portion portion = portion_of(LINK_TURN_MAX, LINK_TURN_US);
     if (events & IO_READ)
-        keeper_link_read(link, LINK_TURN_MAX);
+        keeper_link_read(link, &portion);
     if ((events & IO_WRITE) && !link->gone)
         link_flush(link);
 }

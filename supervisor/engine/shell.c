@@ -6,12 +6,13 @@
 
 #include "supervisor/engine/tell.h"
 
-/* Rounds of reading before a deadline is believed while input keeps coming: a flood cannot put off
- * time for ever. */
-#define CONFIRM_ROUNDS_MAX 1024u
+/* Pieces of input read before a deadline is believed while more keeps coming: a flood cannot put off
+ * time for ever. Counted are pieces and not turns, for a turn without a CPU reads few of them. */
+#define CONFIRM_PIECES_MAX 24576u
 /* ... and of each round, which is a turn: well below a millisecond. */
 #define CONFIRM_MESSAGES 8u
 #define CONFIRM_WORKERS  16u
+#define CONFIRM_US       200u /* for each of the two */
 #define STALL_MS           200u /* a turn that comes so late: this process stood still */
 #define STALL_GRACE_MS     100u /* then the keeper may have, too: it gets time to tell what happened */
 
@@ -316,11 +317,14 @@ deadline_is_confirmed(struct shell *shell)
 {
     if (shell_now(shell) < shell->believe_at)
         return false;
-    bool more = keeper_link_read(shell->link, CONFIRM_MESSAGES);
-    more |= workers_read(shell->workers, CONFIRM_WORKERS);
-    if (more && ++shell->confirm_rounds < CONFIRM_ROUNDS_MAX)
+    struct portion messages = portion_of(CONFIRM_MESSAGES, CONFIRM_US);
+    bool more = keeper_link_read(shell->link, &messages);
+    struct portion workers = portion_of(CONFIRM_WORKERS, CONFIRM_US);
+    more |= workers_read(shell->workers, &workers);
+    shell->confirm_pieces += messages.taken + workers.taken;
+    if (more && shell->confirm_pieces < CONFIRM_PIECES_MAX)
         return false;
-    shell->confirm_rounds = 0;
+    shell->confirm_pieces = 0;
     return true;
 }
 
@@ -367,7 +371,7 @@ shell_turn(void *ctx)
         shell->believe_at = shell_now(shell) + STALL_GRACE_MS;
     shell_boot(shell);
     if (core_deadline(shell->core) > shell_now(shell)) {
-        shell->confirm_rounds = 0; /* what was due is not any more: the next one has all its rounds */
+        shell->confirm_pieces = 0; /* what was due is not any more: the next one has all its input */
     } else if (deadline_is_confirmed(shell)) {
         struct event tick = {.kind = EV_TICK};
         shell_feed(shell, &tick);

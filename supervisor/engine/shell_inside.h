@@ -51,7 +51,7 @@ struct shell {
     uint32_t adopted;
     enum boot boot;
     uint32_t boot_next; /* ADDING, POOLS: the next pool; NONE: nothing to do by itself */
-    uint32_t confirm_rounds;
+    uint32_t confirm_pieces; /* of input, read since a deadline has come */
     msec awaited_at; /* when the turn before wanted the next one at the latest */
     msec believe_at; /* after a stall: no deadline counts before */
     int exit_status;

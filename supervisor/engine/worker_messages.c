@@ -122,7 +122,7 @@ entry_pause(struct workers *workers, uint32_t handle)
 }
 
 void
-entry_read_messages(struct workers *workers, uint32_t handle)
+entry_read_messages(struct workers *workers, uint32_t handle, const struct portion *portion)
 {
     struct entry *entry = entry_of(workers, handle);
     entry_second(workers, entry);
@@ -133,6 +133,8 @@ entry_read_messages(struct workers *workers, uint32_t handle)
             entry_pause(workers, handle);
             return;
         }
+        if (portion_is_over(portion))
+            return;
     }
 }
 

@@ -9,6 +9,8 @@
 #include "common/text.h"
 
 #define LINES_SECOND   100u /* of output, a worker and second; the rest is counted, not told */
+#define READ_BYTES     512u /* at a time, of a living worker: each line may be an event of some 10 us */
+#define TURN_READS     8u   /* a worker and turn */
 #define LINE_MAX_BYTES 800u /* of output; the rest of a longer line begins a new one */
 
 void
@@ -90,20 +92,28 @@ entry_output(struct workers *workers, struct entry *entry, const char *bytes, si
     }
 }
 
-/* One read. False when there is nothing (more). */
 bool
-entry_read_output(struct workers *workers, struct entry *entry)
+entry_read_output(struct workers *workers, struct entry *entry, size_t most)
 {
+    assert(most <= sizeof workers->output);
     if (entry->output_fd < 0)
         return false;
-    ssize_t n = read(entry->output_fd, workers->output, sizeof workers->output);
+    ssize_t n = read(entry->output_fd, workers->output, most);
     if (n > 0) {
         entry_output(workers, entry, workers->output, (size_t)n);
-        return true;
+        return (size_t)n == most; /* a pipe gives all it has */
     }
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return false;
     entry_end_line(workers, entry);
     entry_close_fd(workers, &entry->output_fd);
     return false;
+}
+
+void
+entry_read_outputs(struct workers *workers, struct entry *entry, const struct portion *portion)
+{
+    for (uint32_t i = 0; i < TURN_READS; i++)
+        if (!entry_read_output(workers, entry, READ_BYTES) || portion_is_over(portion))
+            return;
 }

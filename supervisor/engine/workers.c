@@ -14,8 +14,9 @@
 #include "common/text.h"
 
 /* Bounds, each with its reason. */
-#define TURN_WORKERS     32u /* workers read a loop turn: some 10 us each, 15 a death */
-#define LAST_WORDS_READS 16u /* 64 KiB: a pipe holds no more */
+#define TURN_WORKERS     32u  /* descriptors read a loop turn: some 10 us each, 15 a death, */
+#define TURN_US          500u /* ... and the rest waits when it has been more */
+#define LAST_WORDS_READS 16u  /* 64 KiB: a pipe holds no more */
 
 /* --- what the epoll descriptor's data says: handle and which of the two descriptors */
 static uint64_t
@@ -65,8 +66,9 @@ entry_of(const struct workers *workers, uint32_t handle)
 static void
 workers_on_io(void *ctx, unsigned events)
 {
+    struct portion portion = portion_of(TURN_WORKERS, TURN_US);
     (void)events;
-    workers_read(ctx, TURN_WORKERS);
+    workers_read(ctx, &portion);
 }
 
 int
@@ -193,22 +195,37 @@ entry_keep_text(char **at, const char *text, size_t len)
     *at = copy;
 }
 
-bool
-workers_read(struct workers *workers, uint32_t budget)
+static void
+read_one(struct workers *workers, uint64_t tag, const struct portion *portion)
 {
-    struct epoll_event seen[TURN_WORKERS];
-    int n = epoll_wait(workers->epoll_fd, seen, (int)MIN(budget, TURN_WORKERS), 0);
-    for (int i = 0; i < n; i++) {
-        uint32_t handle = (uint32_t)(seen[i].data.u64 >> 1);
-        struct entry *entry = entry_of(workers, handle);
-        if (entry->id.generation == 0)
-            continue; /* detached by an event of this very turn */
-        if (seen[i].data.u64 & 1)
-            entry_read_output(workers, entry);
-        else
-            entry_read_messages(workers, handle);
+    uint32_t handle = (uint32_t)(tag >> 1);
+    struct entry *entry = entry_of(workers, handle);
+    if (entry->id.generation == 0)
+        return; /* detached since the kernel said so */
+    if (tag & 1)
+        entry_read_outputs(workers, entry, portion);
+    else if (!entry->paused)
+        entry_read_messages(workers, handle, portion);
+}
+
+/* What the kernel said and is not read yet is kept for the next call: asked again it begins elsewhere,
+ * and would pass over the same descriptors each time. A handle that is somebody else's by then has
+ * nothing to read, which does no harm. */
+bool
+workers_read(struct workers *workers, struct portion *portion)
+{
+    for (;;) {
+        if (workers->seen_at == workers->seen_len) {
+            int n = epoll_wait(workers->epoll_fd, workers->seen, SEEN_MAX, 0);
+            workers->seen_at = 0;
+            workers->seen_len = (uint32_t)MAX(n, 0);
+            if (n <= 0)
+                return false;
+        }
+        if (!portion_take(portion))
+            return true;
+        read_one(workers, workers->seen[workers->seen_at++].data.u64, portion);
     }
-    return n > 0;
 }
 
 void
@@ -217,8 +234,9 @@ workers_last_words(struct workers *workers, uint32_t handle)
     struct entry *entry = entry_of(workers, handle);
     if (entry->id.generation == 0)
         return;
-    for (uint32_t i = 0; i < LAST_WORDS_READS && entry_read_output(workers, entry); i++)
-        ;
+    for (uint32_t i = 0; i < LAST_WORDS_READS; i++)
+        if (!entry_read_output(workers, entry, sizeof workers->output))
+            break;
     entry_end_line(workers, entry);
     for (uint32_t i = 0; i < TURN_MESSAGES && entry->notify_fd >= 0; i++)
         if (!entry_receive(workers, entry))

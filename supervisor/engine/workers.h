@@ -5,6 +5,7 @@
 #ifndef POOLD_ENGINE_WORKERS_H
 #define POOLD_ENGINE_WORKERS_H
 
+#include "supervisor/engine/portion.h"
 #include "supervisor/engine/shell.h"
 
 struct workers;
@@ -20,9 +21,9 @@ void workers_attach(struct workers *, uint32_t handle, struct worker_id, int32_t
 void workers_detach(struct workers *, uint32_t handle);
 bool workers_attached(const struct workers *, uint32_t handle, struct worker_id);
 
-/* Reads what has come, some of it from each worker, at most budget workers. Returns true when there
- * may be more. */
-bool workers_read(struct workers *, uint32_t budget);
+/* Reads what has come, some of it from each worker: one descriptor a piece of the portion. Returns true
+ * when there may be more. */
+bool workers_read(struct workers *, struct portion *);
 
 /* Reads all that a dead worker has left behind, so that its end is told after its last words. */
 void workers_last_words(struct workers *, uint32_t handle);

@@ -3,11 +3,14 @@
 #ifndef POOLD_ENGINE_WORKERS_INSIDE_H
 #define POOLD_ENGINE_WORKERS_INSIDE_H
 
+#include <sys/epoll.h>
+
 #include "common/message.h"
 #include "supervisor/engine/workers.h"
 
 #define TURN_MESSAGES 16u   /* a worker and turn: one worker cannot hold up the others */
-#define READ_BYTES    4096u /* of output a read */
+#define OUTPUT_BYTES  4096u /* of output at most a read */
+#define SEEN_MAX      32u   /* descriptors asked for at a time */
 #define STATUS_MAX    200u  /* of STATUS= and of the last line, escaped */
 
 struct sockaddr_un;
@@ -43,7 +46,9 @@ struct workers {
     uint32_t paused_len;
     msec paused_until;
     char datagram[MESSAGE_MAX + 1]; /* one byte more than allowed, to see what is too long */
-    char output[READ_BYTES];
+    char output[OUTPUT_BYTES];
+    struct epoll_event seen[SEEN_MAX]; /* [seen_at..seen_len) are still to be read */
+    uint32_t seen_at, seen_len;
 };
 
 /* --- workers.c */
@@ -59,11 +64,13 @@ void entry_second(struct workers *, struct entry *);
 void entry_keep_text(char **at, const char *text, size_t len);
 
 /* --- worker_messages.c. entry_receive: one datagram; false when there is none. */
-void entry_read_messages(struct workers *, uint32_t handle);
+void entry_read_messages(struct workers *, uint32_t handle, const struct portion *);
 bool entry_receive(struct workers *, struct entry *);
 
-/* --- worker_output.c. entry_read_output: one read; false when there is nothing (more). */
-bool entry_read_output(struct workers *, struct entry *);
+/* --- worker_output.c. entry_read_output: one read of at most so many bytes; false when there is nothing
+ * (more). entry_read_outputs: some reads, as long as the portion lasts. */
+bool entry_read_output(struct workers *, struct entry *, size_t most);
+void entry_read_outputs(struct workers *, struct entry *, const struct portion *);
 void entry_end_line(struct workers *, struct entry *); /* tells an unfinished line */
 void entry_tell_dropped_lines(struct workers *, struct entry *);
 

@@ -19,6 +19,7 @@ struct world {
     uint32_t reports, gone;
     uint64_t next_request; /* that the keeper's end expects */
     uint64_t wanted;       /* requests after which the loop ends */
+    uint64_t report_ns;    /* that each report takes */
 };
 
 static void
@@ -29,6 +30,8 @@ on_report(void *ctx, const struct verb *verb, const int *fds, uint32_t count)
     for (uint32_t i = 0; i < count; i++)
         close(fds[i]);
     world->reports++;
+    for (uint64_t until = hold_clock_ns() + world->report_ns; hold_clock_ns() < until;)
+        ;
 }
 
 static void
@@ -95,6 +98,48 @@ nothing_asked_is_lost_or_reordered_while_the_keeper_does_not_read(void **state)
     io_run(world.io);
     assert_int_equal(world.next_request, asked);
     assert_true(keeper_link_flushed(world.link));
+    world_close(&world);
+}
+
+static void
+world_say(struct world *world, uint32_t count)
+{
+    const struct verb verb = {.version = VERB_VERSION, .kind = VERB_EXECUTED};
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(send(world->keeper, &verb, sizeof verb, MSG_DONTWAIT), sizeof verb);
+}
+
+/* Else a burst of deaths, each with much to tell, would keep every client waiting for all of it. */
+static void
+reports_that_take_long_are_read_one_at_a_time(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world);
+    world_say(&world, 3);
+    world.report_ns = 2000000;
+    for (uint32_t i = 1; i <= 3; i++) {
+        struct portion portion = portion_of(16, 1000);
+        assert_true(keeper_link_read(world.link, &portion));
+        assert_int_equal(world.reports, i);
+        assert_int_equal(portion.taken, 1);
+    }
+    struct portion portion = portion_of(16, 1000);
+    assert_false(keeper_link_read(world.link, &portion));
+    assert_int_equal(world.reports, 3);
+    world_close(&world);
+}
+
+static void
+no_more_reports_are_read_than_the_portion_has_pieces(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world);
+    world_say(&world, 5);
+    struct portion portion = portion_of(4, 60000000);
+    assert_true(keeper_link_read(world.link, &portion));
+    assert_int_equal(world.reports, 4);
     world_close(&world);
 }
 
@@ -190,6 +235,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_asked_is_lost_or_reordered_while_the_keeper_does_not_read),
+        cmocka_unit_test(reports_that_take_long_are_read_one_at_a_time),
+        cmocka_unit_test(no_more_reports_are_read_than_the_portion_has_pieces),
         cmocka_unit_test(the_end_of_the_keeper_is_told_once_and_later_questions_go_nowhere),
         cmocka_unit_test(hello_of_another_version_is_refused_with_both_numbers_and_leaks_nothing),
         cmocka_unit_test(hello_without_its_descriptors_is_refused),

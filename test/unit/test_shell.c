@@ -1,6 +1,7 @@
 /* test_shell.c - parts of the shell over a real core, without a keeper: what its reports, workers'
  * messages and the core's events become. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -213,7 +214,9 @@ a_worker_whose_address_is_as_long_as_can_be_gets_its_drain(void **state)
 
     struct worker_id id = {.generation = 1};
     workers_attach(shell.workers, 0, id, getpid(), (uint32_t)getuid(), pair[0], -1);
-    assert_true(workers_read(shell.workers, WORKERS));
+    struct portion portion = portion_of(WORKERS, 1000000);
+    workers_read(shell.workers, &portion);
+    assert_int_equal(portion.taken, 1);
     assert_int_equal(workers_send_drain(shell.workers, 0, 90000), 0);
     ssize_t n = recv(pair[1], text, sizeof text - 1, 0);
     assert_true(n > 0);
@@ -222,6 +225,38 @@ a_worker_whose_address_is_as_long_as_can_be_gets_its_drain(void **state)
     close(pair[1]);
     unlink(path);
     rmdir(directory);
+}
+
+/* What the kernel said is kept where the portion ends: nobody is passed over. */
+static void
+every_worker_is_read_in_turn_whatever_the_portion(void **state)
+{
+    (void)state;
+    int write_end[WORKERS];
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        int ends[2];
+        assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+        write_end[i] = ends[1];
+        workers_attach(shell.workers, i, (struct worker_id){.slot = i, .generation = 1}, 1, 0, -1,
+                       ends[0]);
+        for (int line = 0; line < 2000; line++) /* more than one visit takes */
+            assert_int_equal(write(ends[1], "x\n", 2), 2);
+    }
+    bool heard[WORKERS] = {false};
+    for (uint32_t i = 0; i < 2 * WORKERS; i++) {
+        struct portion portion = portion_of(1, 0);
+        assert_true(workers_read(shell.workers, &portion));
+        assert_int_equal(portion.taken, 1);
+        for (uint32_t j = 0; j < WORKERS; j++) {
+            struct shell_worker seen;
+            workers_describe(shell.workers, j, &seen);
+            heard[j] |= seen.last_line[0] == 'x';
+            if (i == WORKERS - 1)
+                assert_true(heard[j]);
+        }
+    }
+    for (uint32_t i = 0; i < WORKERS; i++)
+        close(write_end[i]);
 }
 
 /* --- Events. */
@@ -270,6 +305,7 @@ main(void)
         SHELL_TEST(workers_that_no_saved_state_explains_are_taken_in),
         SHELL_TEST(a_pool_that_the_engine_before_only_added_is_started),
         SHELL_TEST(a_stray_is_told_by_its_name_alone),
+        SHELL_TEST(every_worker_is_read_in_turn_whatever_the_portion),
         SHELL_TEST(a_worker_whose_address_is_as_long_as_can_be_gets_its_drain),
         SHELL_TEST(a_worker_that_cannot_be_killed_is_told_with_the_time_since_the_kill),
         SHELL_TEST(a_disabled_pool_is_told_with_the_last_line_of_the_worker_that_failed),
