@@ -19,6 +19,7 @@ static bool header_is_sound(const struct record *record);
 static bool array_is_inside(const struct record *record, uint32_t at, uint32_t count, size_t size,
                             size_t align);
 static bool lists_are_sound(const struct record *record, const struct record_pool *pool);
+static bool runtime_is_sound(const struct record *record);
 static bool pool_is_sound(const struct record *record, uint32_t index);
 static bool settings_are_sound(const struct pool_settings *settings);
 static bool socket_is_sound(const struct record *record, uint32_t index);
@@ -71,7 +72,12 @@ static bool
 header_is_sound(const struct record *record)
 {
     const struct record_header *header = record->header;
-    if (header->errors > 0 && (header->pools > 0 || header->sockets > 0))
+    if (header->errors > 0 &&
+        (header->pools > 0 || header->sockets > 0 || header->engine.count > 0))
+        return false;
+    if (!strings_are_sound(record, &header->engine) ||
+        header->engine.count > RECORD_ENGINE_WORDS_MAX ||
+        (header->engine.count > 0 && !runtime_is_sound(record)))
         return false;
     return text_is_inside(record, header->warning_text) &&
            text_is_inside(record, header->engine_user) && text_is_inside(record, header->source) &&
@@ -104,6 +110,13 @@ lists_are_sound(const struct record *record, const struct record_pool *pool)
             return false;
     }
     return true;
+}
+
+static bool
+runtime_is_sound(const struct record *record)
+{
+    return path_is_absolute(record, record->header->runtime) &&
+           strlen(record_text(record, record->header->runtime)) <= RECORD_RUNTIME_MAX;
 }
 
 static bool

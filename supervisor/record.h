@@ -14,6 +14,19 @@
 #define RECORD_MAGIC       "poold.cf"
 #define RECORD_VERSION     1u
 #define SOCKETS_A_POOL_MAX 64u
+/* "/w/" and 32 digits, the name of a notify socket, must fit in a socket address with it. */
+#define RECORD_RUNTIME_MAX      60u
+#define RECORD_ENGINE_WORDS_MAX 40u
+
+/* argc (or envc) strings that follow each other in the text area. */
+struct record_strings {
+    uint32_t at;
+    uint32_t count;
+    uint32_t bytes; /* of all of them with their NULs; at most RECORD_STRINGS_BYTES_MAX */
+};
+/* What execve(2) takes for sure of arguments, and of environment: a string may have 128 KiB, and
+ * both together a quarter of the stack's limit, which is 8 MiB. */
+#define RECORD_STRINGS_BYTES_MAX (128u << 10)
 
 /* A pool's place in the list of pools is its number in every id, verb and saved state, so it stays
  * when the configuration is loaded again: the loader is given the configuration in force, and a pool
@@ -38,24 +51,18 @@ struct record_header {
     uint32_t source;                 /* text: the path of the main file */
     uint32_t pools_max; /* most places that a later load may come to; the first load sets it, each
                              later one keeps it, for what is sized by it lives on */
-    uint32_t pools_present; /* pools that are there: places with `present` */
-    uint32_t errors_kept;   /* not 0: the file has so many errors, so this is the last good
+    uint32_t pools_present;       /* pools that are there: places with `present` */
+    uint32_t errors_kept;         /* not 0: the file has so many errors, so this is the last good
                              configuration; they are at error_text, a line each */
-    uint32_t error_text;    /* text; "" without */
-    uint8_t log_facility;   /* syslog's, 0..23 */
-    uint8_t log_level;      /* least severity written: syslog's, 0 emerg .. 7 debug */
+    uint32_t error_text;          /* text; "" without */
+    uint32_t runtime;             /* text: absolute path of the runtime directory, at most
+                               RECORD_RUNTIME_MAX bytes */
+    struct record_strings engine; /* argv that makes poold-exec the engine (spec.h), at most
+                                     RECORD_ENGINE_WORDS_MAX; count 0: not meant for a keeper */
+    uint8_t log_facility;         /* syslog's, 0..23 */
+    uint8_t log_level;            /* least severity written: syslog's, 0 emerg .. 7 debug */
     uint8_t reserved[2];
 };
-
-/* argc (or envc) strings that follow each other in the text area. */
-struct record_strings {
-    uint32_t at;
-    uint32_t count;
-    uint32_t bytes; /* of all of them with their NULs; at most RECORD_STRINGS_BYTES_MAX */
-};
-/* What execve(2) takes for sure of arguments, and of environment: a string may have 128 KiB, and
- * both together a quarter of the stack's limit, which is 8 MiB. */
-#define RECORD_STRINGS_BYTES_MAX (128u << 10)
 
 /* How the listening sockets reach the program.   name users write */
 /* clang-format off */

@@ -125,8 +125,17 @@ _Static_assert(sizeof(struct verb) == 104, "a verb is 104 bytes on every machine
 /* Descriptors of the engine at its start. */
 #define ENGINE_KEEPER_FD 3 /* its end of the seqpacket pair */
 
-/* Descriptors of the loader (`poold-engine --load`): it writes the compiled configuration to the
- * memfd that it is given, seals it and exits 0; errors go into the memfd too (record.h). */
-#define LOADER_MEMFD_FD 3
+/* Descriptor of the loader (`poold-engine --load`): its end of a seqpacket pair. It gives what the
+ * keeper is to hold, each as soon as it is there, one descriptor with one uint32_t that says which;
+ * so the keeper can clear up after a loader that got stuck half-way. Without a configuration poold
+ * ends, with the loader's exit status. `--reload` gives a configuration alone. */
+#define LOADER_LINK_FD 3
+enum loaded {
+    LOADED_RUNTIME, /* the runtime directory */
+    LOADED_LOCK,    /* the lock file in it, locked: the lock goes with the open file */
+    LOADED_CONTROL, /* the control socket, listening */
+    LOADED_CONFIG,  /* memfd: the compiled configuration (record.h), sealed */
+    LOADED_COUNT
+};
 
 #endif

@@ -13,7 +13,7 @@
 #define EXIT_USAGE   2
 #define LOG_OPTIONS_MAX 8
 
-enum mode { MODE_ENGINE, MODE_LOAD, MODE_CHECK, MODE_KEYS, MODE_VERSION };
+enum mode { MODE_ENGINE, MODE_CHECK, MODE_KEYS, MODE_VERSION };
 
 struct command_line {
     enum mode mode;
@@ -30,17 +30,14 @@ static bool
 read_command_line(struct command_line *line, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"load", no_argument, NULL, 'L'},           {"check", no_argument, NULL, 'C'},
-        {"keys", no_argument, NULL, 'K'},           {"version", no_argument, NULL, 'V'},
+        {"check", no_argument, NULL, 'C'},           {"keys", no_argument, NULL, 'K'},
+        {"version", no_argument, NULL, 'V'},
         {"config", required_argument, NULL, 'c'},   {"engine-user", required_argument, NULL, 'u'},
         {"state-dir", required_argument, NULL, 's'}, {"runtime-dir", required_argument, NULL, 'r'},
         {"log", required_argument, NULL, 'l'},      {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
-        case 'L':
-            line->mode = MODE_LOAD;
-            break;
         case 'C':
             line->mode = MODE_CHECK;
             break;
@@ -74,10 +71,9 @@ read_command_line(struct command_line *line, int argc, char **argv)
 }
 
 static void
-on_refused(void *ctx, const struct record *record)
+on_refused(const struct load_options *options, const struct record *record)
 {
-    const struct shell_options *shell = ctx;
-    refusal_tell(shell->log_targets, shell->log_count, record);
+    refusal_tell(options->logs, options->log_count, record);
 }
 
 int
@@ -85,15 +81,16 @@ main(int argc, char **argv)
 {
     struct command_line line = {.shell.keeper_fd = ENGINE_KEEPER_FD};
     line.shell.log_targets = line.log_targets;
+    /* The loader: what follows is poold's own command line. */
+    if (argc > 1 && strcmp(argv[1], "--load") == 0)
+        return load_main(LOAD_FIRST, argc - 2, argv + 2, on_refused);
+    if (argc > 1 && strcmp(argv[1], "--reload") == 0)
+        return load_main(LOAD_AGAIN, argc - 2, argv + 2, NULL);
     if (!read_command_line(&line, argc, argv)) {
         fputs(usage, stderr);
         return EXIT_USAGE;
     }
     switch (line.mode) {
-    case MODE_LOAD:
-        line.load.refused = on_refused;
-        line.load.refused_ctx = &line.shell;
-        return load_main(&line.load);
     case MODE_CHECK:
         return load_check(&line.load, stdout);
     case MODE_KEYS:

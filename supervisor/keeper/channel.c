@@ -7,8 +7,9 @@
 void
 channel_path(const struct keeper *k, const struct child *child, char *out, size_t size)
 {
+    const char *runtime = record_text(&k->record, k->record.header->runtime);
     int length =
-        snprintf(out, size, "%s/w/%016llx%016llx", k->runtime, child->name[0], child->name[1]);
+        snprintf(out, size, "%s/w/%016llx%016llx", runtime, child->name[0], child->name[1]);
     assert(length > 0 && (size_t)length < size);
 }
 

@@ -45,7 +45,7 @@ static void
 launcher_start(struct keeper *k)
 {
     static const char *const argv[] = {"poold-exec", "launch", NULL};
-    int error = program_link(argv, &k->children.launcher);
+    int error = program_start(HELPER_IMAGE_FD, argv, &k->children.launcher);
     if (error > 0)
         error = loop_watch(k, k->children.launcher, EPOLLIN, TAG_LAUNCHER_LINK, 0);
     if (error < 0)

@@ -176,14 +176,12 @@ engine_greet(struct keeper *k)
 void
 engine_start(struct keeper *k)
 {
-    char uid[16], gid[16];
-    const char *argv[8 + PASSED_MAX] = {"poold-exec",   "engine",        uid,       gid,
-                                        "poold-engine", "--runtime-dir", k->runtime};
-    snprintf(uid, sizeof uid, "%u", k->record.header->engine_uid);
-    snprintf(gid, sizeof gid, "%u", k->record.header->engine_gid);
-    memcpy(argv + 7, k->passed, k->passed_count * sizeof *argv);
+    const struct record_strings *words = &k->record.header->engine;
+    const char *argv[RECORD_ENGINE_WORDS_MAX + 1] = {record_text(&k->record, words->at)};
+    for (uint32_t i = 1; i < words->count; i++)
+        argv[i] = argv[i - 1] + strlen(argv[i - 1]) + 1;
     k->engine.started_at = k->now;
-    pid_t pid = program_link(argv, &k->engine.link);
+    pid_t pid = program_start(HELPER_IMAGE_FD, argv, &k->engine.link);
     if (pid < 0) {
         say("cannot start the engine: %s", strerror(-pid));
         engine_died(k, &(siginfo_t){0});

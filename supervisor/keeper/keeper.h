@@ -26,11 +26,9 @@
 
 #include "supervisor/exec/spec.h"
 
-#define TURN_MAX         64                 /* things of one kind in one turn of the loop */
-#define PARKED_MAX       8u                 /* children kept ready */
-#define CHILDREN_MAX     (PARKED_MAX + 32u) /* those that the launcher owes us too */
-#define PASSED_MAX       24u                /* words of options that are the engine's */
-#define RUNTIME_PATH_MAX 60u /* "/w/" and 32 digits must fit in a socket address with it */
+#define TURN_MAX     64                 /* things of one kind in one turn of the loop */
+#define PARKED_MAX   8u                 /* children kept ready */
+#define CHILDREN_MAX (PARKED_MAX + 32u) /* those that the launcher owes us too */
 
 /* What an epoll event is about, with a place in the table of workers for the last two; and what is
  * done at a time. */
@@ -149,15 +147,13 @@ struct messages { /* a ring */
 };
 
 struct keeper {
-    const char *ask; /* --check, --version: for the engine's program to answer; else NULL */
-    const char *passed[PASSED_MAX]; /* options that are the engine's; borrowed from argv for good */
-    uint32_t passed_count;
-    char runtime[RUNTIME_PATH_MAX + 1]; /* absolute */
-    bool root, sweeping; /* sweeping: no room for pidfds, deaths are looked for */
+    const char **loader_argv; /* poold's own in it, borrowed for good */
+    bool sweeping; /* no room for pidfds, deaths are looked for */
     struct rlimit nofile; /* that poold was started with */
     uint32_t fds_for_workers;
-    int epoll_fd, signal_fd, runtime_fd, lock_fd, control_fd, state_fd, config_fd;
-    struct record record;
+    int epoll_fd, signal_fd, state_fd;
+    int loaded[LOADED_COUNT]; /* what the loader gave; -1: nothing */
+    struct record record;     /* LOADED_CONFIG, mapped */
     struct socket_slot *sockets; /* one per socket record */
     struct workers workers;
     struct children children;
@@ -178,20 +174,14 @@ void fd_close(int *fd);                     /* sets it to -1, which is ignored *
 void *table_map(size_t count, size_t size); /* zeroed, paid for by use; NULL: no memory */
 int fds_send(int link, const void *bytes, size_t size, const int *fds, uint32_t count);
 
-/* options.c. Returns -1 to go on, else the status. */
-int options_read(struct keeper *k, int argc, char **argv);
-
 /* programs.c: poold-engine and poold-exec, held since the start. */
 int programs_open(struct keeper *k); /* status */
-_Noreturn void programs_ask_engine(struct keeper *k);
-/* image: HELPER_IMAGE_FD or HELPER_ENGINE_FD; gift becomes the child's descriptor 3. A pid. */
-pid_t program_start(int image, const char *const *argv, int gift);
-pid_t program_link(const char *const *argv, int *link); /* poold-exec, with a link to it */
+/* Starts HELPER_IMAGE_FD or HELPER_ENGINE_FD, which gets the other end of link. Returns its pid. */
+pid_t program_start(int image, const char *const *argv, int *link);
 
-/* runtime.c, loader.c: status. */
-int runtime_open(struct keeper *k);
-void runtime_clean(struct keeper *k);
-int loader_run(struct keeper *k);
+/* loader.c */
+int loader_run(struct keeper *k); /* status; k->done: that was all */
+void loaded_clean(struct keeper *k);
 
 /* loop.c */
 int loop_open(struct keeper *k); /* status */

@@ -1,46 +1,63 @@
-/* loader.c - runs the loader and takes the compiled configuration that it leaves. */
+/* loader.c - runs the loader, which reads the command line and the files, and holds what it gives. */
 #include "supervisor/keeper/keeper.h"
 
 #define LOADER_LIMIT_S 60
-#define EXIT_CONFIG    78
 
-/* The one wait outside the loop: there is nothing yet that could be late. */
+/* The one wait outside the loop: there is nothing yet that could be late. Returns the signal that
+ * asked to stop, or 0. */
 static int
-loader_wait(struct keeper *k, pid_t pid)
+loader_wait(struct keeper *k, pid_t pid, int *status)
 {
     msec limit = clock_now() + LOADER_LIMIT_S * 1000;
-    int status, signo = 0;
-    while (waitpid(pid, &status, WNOHANG) == 0) {
+    int signo = 0;
+    while (waitpid(pid, status, WNOHANG) == 0) {
         if (clock_now() >= limit || signo == SIGTERM || signo == SIGINT) {
             kill(pid, SIGKILL);
-            waitpid(pid, &status, 0);
+            waitpid(pid, status, 0);
             break;
         }
         signo = sigtimedwait(&k->signals, NULL, &(struct timespec){.tv_sec = LOADER_LIMIT_S});
     }
-    k->done = signo == SIGTERM || signo == SIGINT; /* nothing was started: a stop in order */
-    if (!k->done && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return 0;
-    if (k->done)
-        say("stopped by signal %d while the configuration was loaded", signo);
-    else
-        say("the loader ended with %s %d", WIFSIGNALED(status) ? "signal" : "status",
-            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-    return k->done ? 0 : 1;
+    return signo == SIGTERM || signo == SIGINT ? signo : 0;
+}
+
+/* One thing, whatever became of the loader since. Whether there was one. */
+static bool
+loaded_take(struct keeper *k, int link)
+{
+    uint32_t which;
+    struct iovec iov = {&which, sizeof which};
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof control};
+    if (recvmsg(link, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != (ssize_t)sizeof which ||
+        which >= LOADED_COUNT || CMSG_FIRSTHDR(&message) == NULL)
+        return false;
+    fd_close(&k->loaded[which]);
+    memcpy(&k->loaded[which], CMSG_DATA(&control.header), sizeof(int));
+    return true;
 }
 
 static int
-config_take(struct keeper *k)
+config_open(struct keeper *k)
 {
     const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+    int fd = k->loaded[LOADED_CONFIG];
     struct stat status;
-    if (fcntl(k->config_fd, F_GET_SEALS) != seals || fstat(k->config_fd, &status) != 0) {
+    if (fcntl(fd, F_GET_SEALS) != seals || fstat(fd, &status) != 0) {
         say("the loader left no sealed configuration");
         return 1;
     }
     size_t size = (size_t)status.st_size;
-    void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, k->config_fd, 0);
+    void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
     int error = map == MAP_FAILED ? -errno : record_open(&k->record, map, size);
+    if (error == 0 && k->record.header->engine.count == 0)
+        error = -EINVAL;
     if (error == -EPROTO)
         say("the loader writes version %u of the configuration, this poold reads version %u: they "
             "come from different installations",
@@ -53,22 +70,39 @@ config_take(struct keeper *k)
 int
 loader_run(struct keeper *k)
 {
-    const char *argv[3 + PASSED_MAX] = {"poold-engine", "--load"};
-    memcpy(argv + 2, k->passed, k->passed_count * sizeof *argv);
-    k->config_fd = memfd_create("poold-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    pid_t pid = k->config_fd < 0 ? -errno : program_start(HELPER_ENGINE_FD, argv, k->config_fd);
+    int link, status = 0;
+    pid_t pid = program_start(HELPER_ENGINE_FD, k->loader_argv, &link);
     if (pid < 0) {
         say("cannot start the loader: %s", strerror(-pid));
         return 1;
     }
-    int status = loader_wait(k, pid);
-    if (status == 0 && !k->done)
-        status = config_take(k);
-    if (status != 0 || k->done || k->record.header->errors == 0)
-        return status;
-    /* All errors, not the first; as long as they are, so not by say(). */
-    fprintf(stderr, "%s", k->record.text);
-    say("the configuration has %u error%s; nothing was started", k->record.header->errors,
-        k->record.header->errors == 1 ? "" : "s");
-    return EXIT_CONFIG;
+    int signo = loader_wait(k, pid, &status);
+    while (loaded_take(k, link))
+        ;
+    fd_close(&link);
+    if (signo == 0 && k->loaded[LOADED_CONFIG] >= 0)
+        return config_open(k);
+    k->done = true;
+    if (signo == 0 && WIFEXITED(status)) /* it has said all that there is to say */
+        return WEXITSTATUS(status);
+    if (signo == 0) {
+        say("the loader ended with signal %d", WTERMSIG(status));
+        return 1;
+    }
+    say("stopped by signal %d while the configuration was loaded", signo);
+    /* Nothing was started, so that is a stop in order; a question went without its answer. */
+    return k->loaded[LOADED_LOCK] >= 0 ? 0 : 128 + signo;
+}
+
+/* Only names of ours, and only while the lock is ours. */
+void
+loaded_clean(struct keeper *k)
+{
+    int runtime = k->loaded[LOADED_RUNTIME];
+    if (k->loaded[LOADED_LOCK] < 0)
+        return;
+    if (k->loaded[LOADED_CONTROL] >= 0)
+        unlinkat(runtime, "control", 0);
+    unlinkat(runtime, "w", AT_REMOVEDIR);
+    unlinkat(runtime, "lock", 0);
 }

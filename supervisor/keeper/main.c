@@ -15,12 +15,11 @@ static int
 descriptors_open(struct keeper *k)
 {
     int fd;
-    /* 1 and 2 exist, so that no file of ours is ever written to as one of them; 0 is nobody's. */
+    /* 0 to 2 exist, so that no file of ours is ever taken for one of them. */
     do
         fd = open("/dev/null", O_RDWR);
     while (fd >= 0 && fd <= STDERR_FILENO);
-    if (dup2(fd, STDIN_FILENO) != 0 || close_range(3, ~0u, 0) != 0 ||
-        getrlimit(RLIMIT_NOFILE, &k->nofile) != 0) {
+    if (fd < 0 || close_range(3, ~0u, 0) != 0 || getrlimit(RLIMIT_NOFILE, &k->nofile) != 0) {
         say("cannot arrange descriptors: %s", strerror(errno));
         return 1;
     }
@@ -65,6 +64,7 @@ tables_open(struct keeper *k)
 static int
 keeper_run(struct keeper *k)
 {
+    dup2(HELPER_LINK_FD, STDIN_FILENO); /* /dev/null: only the loader may read what is ours */
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
         say("cannot adopt what workers leave behind: %s", strerror(errno));
     children_open(k);
@@ -73,9 +73,12 @@ keeper_run(struct keeper *k)
 
     /* After an ordinary end there are none. */
     for (uint32_t i = 0; i < k->workers.used; i++) {
-        pid_t dying = k->workers.v[i].child.pid;
-        if (k->workers.v[i].in >= IN_SPAWNED && kill(-dying, SIGKILL) != 0)
-            kill(dying, SIGKILL); /* it does not lead a group yet */
+        struct child *dying = &k->workers.v[i].child;
+        if (k->workers.v[i].in < IN_SPAWNED)
+            continue;
+        if (kill(-dying->pid, SIGKILL) != 0)
+            kill(dying->pid, SIGKILL); /* it does not lead a group yet */
+        child_close(k, dying);
     }
     children_close(k);
     /* Bounded: who sleeps unkillably is left to init. */
@@ -94,21 +97,20 @@ main(int argc, char **argv)
 {
     static struct keeper keeper;
     struct keeper *k = &keeper;
-    k->root = geteuid() == 0;
-    int status = options_read(k, argc, argv);
-    if (status >= 0)
-        return status;
-    if (k->ask != NULL)
-        programs_ask_engine(k);
-
     int (*const stages[])(struct keeper *) = {descriptors_open, programs_open, loop_open,
-                                              runtime_open,     loader_run,    tables_open,
-                                              keeper_run};
-    k->lock_fd = k->control_fd = k->state_fd = k->config_fd = k->engine.link = -1;
+                                              loader_run,       tables_open,   keeper_run};
+    k->loader_argv = table_map((size_t)argc + 3, sizeof *k->loader_argv);
+    if (k->loader_argv == NULL)
+        return 1;
+    k->loader_argv[0] = "poold-engine";
+    k->loader_argv[1] = "--load";
+    memcpy(k->loader_argv + 2, argv, (size_t)argc * sizeof *argv);
+    k->state_fd = k->engine.link = -1;
+    memset(k->loaded, -1, sizeof k->loaded);
     umask(077);
-    status = 0;
+    int status = 0;
     for (size_t i = 0; i < ARRAY_LEN(stages) && status == 0 && !k->done; i++)
         status = stages[i](k);
-    runtime_clean(k);
+    loaded_clean(k);
     return status;
 }

@@ -84,7 +84,7 @@ static int
 message_send(const struct keeper *k, const struct message *message)
 {
     const struct verb *verb = &message->verb;
-    int fds[3] = {k->state_fd, k->config_fd, k->control_fd};
+    int fds[3] = {k->state_fd, k->loaded[LOADED_CONFIG], k->loaded[LOADED_CONTROL]};
     uint32_t count = verb->kind == VERB_HELLO ? 3 : 0;
     if (message->place != NONE) {
         const struct worker *worker = &k->workers.v[message->place];

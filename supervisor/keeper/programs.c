@@ -1,7 +1,6 @@
 /* programs.c - the two programs beside poold: found and opened once, executed by descriptor, so
  * that a package upgrade cannot put another version under a running poold. */
 #include <spawn.h>
-#include <sys/syscall.h>
 
 #include "supervisor/keeper/keeper.h"
 
@@ -30,7 +29,7 @@ int
 programs_open(struct keeper *k)
 {
     (void)k;
-    int link = dup3(STDIN_FILENO, HELPER_LINK_FD, O_CLOEXEC);
+    int link = open("/dev/null", O_RDWR | O_CLOEXEC);
     int helper = image_open("poold-exec"), engine = image_open("poold-engine");
     if (helper < 0 || engine < 0)
         return 1;
@@ -38,34 +37,26 @@ programs_open(struct keeper *k)
     return 0;
 }
 
-_Noreturn void
-programs_ask_engine(struct keeper *k)
-{
-    const char *argv[3 + PASSED_MAX] = {"poold-engine", k->ask};
-    memcpy(argv + 2, k->passed, k->passed_count * sizeof *argv);
-    int fd = image_open("poold-engine");
-    if (fd >= 0) {
-        syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH);
-        say("cannot run poold-engine: %s", strerror(errno));
-    }
-    exit(1);
-}
-
 pid_t
-program_start(int image, const char *const *argv, int gift)
+program_start(int image, const char *const *argv, int *link)
 {
     char path[32];
+    int pair[2];
     pid_t pid;
     sigset_t none;
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_t actions;
+    *link = -1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        return -errno;
+    *link = pair[0];
     sigemptyset(&none);
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
     posix_spawn_file_actions_init(&actions);
     /* A number onto itself loses close-on-exec; all others keep it. */
-    int error = posix_spawn_file_actions_adddup2(&actions, gift, HELPER_LINK_FD);
+    int error = posix_spawn_file_actions_adddup2(&actions, pair[1], HELPER_LINK_FD);
     if (error == 0)
         error = posix_spawn_file_actions_adddup2(&actions, HELPER_ENGINE_FD, HELPER_ENGINE_FD);
     snprintf(path, sizeof path, "/proc/self/fd/%d", image);
@@ -73,17 +64,6 @@ program_start(int image, const char *const *argv, int gift)
         error =
             posix_spawn(&pid, path, &actions, &attributes, (char *const *)(uintptr_t)argv, environ);
     posix_spawn_file_actions_destroy(&actions);
+    close(pair[1]);
     return error == 0 ? pid : -error;
-}
-
-pid_t
-program_link(const char *const *argv, int *link)
-{
-    int pair[2] = {-1, -1};
-    pid_t pid = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0
-                    ? -errno
-                    : program_start(HELPER_IMAGE_FD, argv, pair[1]);
-    fd_close(&pair[1]);
-    *link = pair[0];
-    return pid;
 }

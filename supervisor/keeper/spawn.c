@@ -36,7 +36,7 @@ spec_send(const struct keeper *k, const struct worker *worker, const struct chil
         fds[count++] = child->output_worker;
         channel_path(k, child, spec.notify, sizeof spec.notify);
     }
-    fds[count++] = k->config_fd;
+    fds[count++] = k->loaded[LOADED_CONFIG];
     return fds_send(child->link, &spec, sizeof spec, fds, count);
 }
 

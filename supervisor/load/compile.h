@@ -67,6 +67,11 @@ void identities_fini(struct load *);
 /* Who the engine runs as, into header; a user that was named and does not exist is a problem. */
 void identity_engine(struct load *, struct record_header *header);
 
+/* --- engine.c */
+
+/* The runtime directory and the engine's argv into header; its engine_uid and _gid are there. */
+void engine_words_put(struct load *, struct record_header *header);
+
 /* --- environment.c */
 
 /* The environment of draft's pool into its record. Returns the value of PATH in it, borrowed until

@@ -1,15 +1,19 @@
 /* deliver.c - what becomes of a compiled configuration: a sealed memfd, or a verdict to read. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "supervisor/load/advice.h"
+#include "supervisor/load/give.h"
 #include "supervisor/load/load.h"
+#include "supervisor/load/options.h"
+#include "supervisor/load/runtime.h"
 #include "supervisor/record.h"
-#include "supervisor/verbs.h"
 
 static int
 write_all(int fd, const char *bytes, size_t len)
@@ -31,8 +35,6 @@ static int
 write_sealed(int fd, const struct load_result *result, struct err *err)
 {
     const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
-    if (ftruncate(fd, 0) != 0 || lseek(fd, 0, SEEK_SET) != 0)
-        return err_errno(err, -errno, "cannot empty the memfd");
     int r = write_all(fd, result->image, result->size);
     if (r != 0)
         return err_errno(err, r, "cannot write the memfd");
@@ -41,29 +43,73 @@ write_sealed(int fd, const struct load_result *result, struct err *err)
     return 0;
 }
 
-static void
-tell_refused(const struct load_options *options, const struct load_result *result)
+static int
+not_loaded(const struct err *err)
 {
-    struct record record;
-    record_view(&record, result->image, result->size);
-    if (record.header->errors > 0 && options->refused != NULL)
-        options->refused(options->refused_ctx, &record);
+    fprintf(stderr, "poold: the configuration was not loaded: %s\n", err->text);
+    return 1;
 }
 
 int
-load_main(const struct load_options *options)
+load_give(enum load_mode mode, const struct load_options *options, const struct load_result *result,
+          load_refused_fn *refused)
+{
+    const struct record_header *header = result->image;
+    if (mode == LOAD_FIRST && header->errors > 0) {
+        struct record record;
+        record_view(&record, result->image, result->size);
+        fprintf(stderr, "%spoold: the configuration has %u error%s; nothing was started\n",
+                record.text, header->errors, header->errors == 1 ? "" : "s");
+        if (refused != NULL)
+            refused(options, &record);
+        return EX_CONFIG;
+    }
+    struct err err;
+    int fd = memfd_create("poold-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int r =
+        fd < 0 ? err_errno(&err, -errno, "cannot make a memfd") : write_sealed(fd, result, &err);
+    if (r == 0)
+        return give(LOADED_CONFIG, fd, &err) == 0 ? 0 : not_loaded(&err);
+    if (fd >= 0)
+        close(fd);
+    return not_loaded(&err);
+}
+
+static int
+load_run(enum load_mode mode, const struct load_options *options, load_refused_fn *refused)
 {
     struct load_result result = {0};
     struct err err;
-    int r = load_compile(options, &result, &err);
-    if (r == 0)
-        r = write_sealed(LOADER_MEMFD_FD, &result, &err);
-    if (r == 0)
-        tell_refused(options, &result);
+    /* The keeper is our parent; without it there is nobody to hold what would be made. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (mode == LOAD_FIRST && runtime_open(options->runtime, getppid(), &err) != 0) {
+        fprintf(stderr, "poold: %s\n", err.text);
+        return 1;
+    }
+    if (load_compile(options, &result, &err) != 0)
+        return not_loaded(&err);
+    int status = load_give(mode, options, &result, refused);
     load_result_fini(&result);
-    if (r != 0)
-        fprintf(stderr, "poold: the configuration was not loaded: %s\n", err.text);
-    return r == 0 ? 0 : 1;
+    return status;
+}
+
+int
+load_main(enum load_mode mode, int argc, char **argv, load_refused_fn *refused)
+{
+    struct options options;
+    int status = options_read(&options, argc, argv);
+    if (status >= 0)
+        return status;
+    switch (options.asked) {
+    case ASKED_TO_CHECK:
+        return load_check(&options.load, stdout);
+    case ASKED_FOR_VERSION:
+        printf("poold %s\n", POOLD_VERSION);
+        return 0;
+    case ASKED_TO_RUN:
+        break;
+    }
+    return load_run(mode, &options.load, refused);
 }
 
 /* The warnings are whole lines. */

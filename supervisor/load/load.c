@@ -120,6 +120,8 @@ finish(struct load *load, struct load_result *result, struct err *err)
         header.errors = (uint32_t)load->problems.count;
     }
     buffer_add(&image->text, "", 1); /* ends the errors; else "" at offset 0 is there already */
+    if (load->options->runtime != NULL && load->problems.count == 0)
+        engine_words_put(load, &header);
     header.source = image_string(image, load->source);
     buffer_add(&load->warnings, "", 1);
     header.warnings = load->warning_count;

@@ -9,16 +9,20 @@
 #include "common/base.h"
 #include "common/err.h"
 
+#define LOAD_LOGS_MAX 8 /* --log: as many sinks as the engine has */
+
 /* record: with its errors, borrowed for the call. */
 struct record;
-typedef void load_refused_fn(void *ctx, const struct record *);
+struct load_options;
+typedef void load_refused_fn(const struct load_options *, const struct record *);
 
 struct load_options {
     const char *config;      /* path; NULL: /etc/poold/poold.json, or the user's own */
     const char *engine_user; /* NULL: LOAD_ENGINE_USER, for which 65534 stands in */
     const char *state_dir;   /* not read yet: this version keeps no last good configuration */
-    load_refused_fn *refused; /* load_main: of errors in the configuration; NULL: nobody is told */
-    void *refused_ctx;
+    const char *runtime;     /* the keeper's directory, absolute; NULL: not for a keeper */
+    const char *logs[LOAD_LOGS_MAX]; /* for the engine, as they were given */
+    uint32_t log_count;
 };
 
 #define LOAD_ENGINE_USER "poold"
@@ -40,9 +44,20 @@ int load_compile_text(const struct load_options *, const char *text, size_t len,
                       struct load_result *, struct err *);
 void load_result_fini(struct load_result *);
 
-/* `poold-engine --load`: writes the image to the memfd at LOADER_MEMFD_FD and seals it. Returns the
- * exit status: 0 written, also when it holds errors; 1 not written, the reason is on stderr. */
-int load_main(const struct load_options *);
+/* FIRST: poold starts. AGAIN: it runs, and keeps its directory, its lock and its control socket. */
+enum load_mode { LOAD_FIRST, LOAD_AGAIN };
+
+/* `poold-engine --load` and `--reload`, with poold's own argv behind it: does what that asks for.
+ * To run means to make the runtime directory (FIRST only), to compile the configuration, and to give
+ * everything to the keeper (verbs.h). Returns the exit status, which at the start is poold's: 0
+ * given or answered; 1 not given, 2 a wrong command line, 78 (EX_CONFIG, FIRST only: at AGAIN it is
+ * for the keeper to tell) a configuration with errors; the reason is on stderr. refused is told of
+ * such a configuration too, before the end; NULL: nobody is. */
+int load_main(enum load_mode, int argc, char **argv, load_refused_fn *refused);
+
+/* The last step of it: result, in a sealed memfd. */
+int load_give(enum load_mode, const struct load_options *, const struct load_result *,
+              load_refused_fn *refused);
 
 /* `poold --check`: errors, or a summary, and warnings, to out. Returns the exit status: 0, 78
  * (EX_CONFIG) when there are errors, 1 when the check itself failed. */

@@ -1,6 +1,12 @@
 """test_config.py - a bad configuration is refused whole, with every error, before anything starts."""
 
+import array
+import fcntl
+import json
+import mmap
 import os
+import resource
+import socket
 import subprocess
 
 from harness import IS_ROOT, claim
@@ -119,6 +125,80 @@ def a_good_file_passes_the_check_and_starts_nothing(box):
                           capture_output=True, text=True, timeout=10, check=False)
     assert done.returncode == 0, done
     assert not os.path.exists(box.path("r"))
+
+
+@claim()
+def a_check_needs_nothing_of_a_poold_that_runs(box):
+    poold = box.poold({"web": box.pool("--ready", "0", ready="notify")})
+    poold.wait_state("web", "started")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    done = subprocess.run([*poold.arguments, "--check"], capture_output=True, text=True, timeout=10,
+                          check=False)
+    assert done.returncode == 0 and ": 1 pool, " in done.stdout, done
+    assert poold.state("web") == "started"
+    poold.stop()
+
+
+@claim()
+def a_check_reads_standard_input_by_its_path(box):
+    with open(box.write("good.json", '{ "pools": {} }'), encoding="utf-8") as file:
+        done = subprocess.run([box.program("poold"), "--check", "--config", "/dev/stdin"], stdin=file,
+                              capture_output=True, text=True, timeout=10, check=False)
+    assert done.returncode == 0 and "valid" in done.stdout, done
+
+
+@claim()
+def a_command_line_that_says_too_much_is_refused(box):
+    poold = box.poold_raw('{ "pools": {} }', options=("word",))
+    poold.wait_end(10, 2)
+    assert "what is 'word'? There are only options" in poold.log(), poold.log()
+    poold = box.poold_raw('{ "pools": {} }', name="l", logs=["stderr"] * 9)
+    poold.wait_end(10, 2)
+    assert "usage: poold" in poold.log(), poold.log()
+    poold = box.poold_raw('{ "pools": {} }', name="o", options=("--load",))
+    poold.wait_end(10, 2)
+    assert "unrecognized option '--load'" in poold.log(), poold.log()
+
+
+def reload(box, poold):
+    """What `poold-engine --reload` gives while that poold runs: the exit status, and the files."""
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    done = subprocess.run(["/bin/sh", "-c", f'exec "$@" 3<&{its.fileno()}', "sh",
+                           box.program("poold-engine"), "--reload", *poold.arguments],
+                          pass_fds=[its.fileno()], capture_output=True, text=True, timeout=10,
+                          check=False)
+    its.close()
+    files = []
+    while True:
+        which, ancillary, _, _ = ours.recvmsg(16, socket.CMSG_SPACE(4))
+        if not which:
+            break
+        files.append((int.from_bytes(which, "little"), array.array("i", ancillary[0][2])[0]))
+    ours.close()
+    return done.returncode, done.stderr, files
+
+
+@claim()
+def a_load_while_poold_runs_gives_the_new_file_alone(box):
+    seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+    poold = box.poold({"web": box.pool("--ready", "0", ready="notify")})
+    poold.wait_state("web", "started")
+    entries = sorted(os.listdir(poold.runtime))
+    inode = os.stat(os.path.join(poold.runtime, "control")).st_ino
+    for pool, error in (({"command": ["/bin/true"]}, b""), ({"comand": []}, b"comand")):
+        new = json.dumps({"pools": {"fresh": {**box.pool("--ready", "0"), **pool}}})
+        poold.write_config(new)
+        status, said, files = reload(box, poold)
+        assert status == 0 and said == "", (status, said)
+        (which, fd), = files
+        assert which == 3 and fcntl.fcntl(fd, fcntl.F_GET_SEALS) == seals, (which, fd)
+        with mmap.mmap(fd, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ) as record:
+            assert error in record[:] and (error or b"fresh" in record[:]), record[:]
+        os.close(fd)
+    assert sorted(os.listdir(poold.runtime)) == entries
+    assert os.stat(os.path.join(poold.runtime, "control")).st_ino == inode
+    assert poold.state("web") == "started"
+    poold.stop()
 
 
 @claim()

@@ -1,8 +1,9 @@
 /* keeper_world.h - a real poold with a fake engine and a fake loader, played by the test itself.
  *
- * The test program is copied beside a copy of poold as `poold-engine`. Started as the loader it
- * hands over the configuration that the test has built; started as the engine it sends its end of
- * the link to the test and waits, so that the test speaks the verbs. */
+ * The test program is copied beside a copy of poold as `poold-engine`. Started as the loader it reads
+ * the command line and makes the runtime directory as the real one does, and hands over the
+ * configuration that the test has built; started as the engine it sends its end of the link to the
+ * test and waits, so that the test speaks the verbs. */
 #ifndef POOLD_TEST_KEEPER_WORLD_H
 #define POOLD_TEST_KEEPER_WORLD_H
 
@@ -28,6 +29,8 @@
 
 #include <cmocka.h>
 
+#include "supervisor/load/options.h"
+#include "supervisor/load/runtime.h"
 #include "supervisor/verbs.h"
 #include "test/unit/record_blob.h"
 
@@ -97,23 +100,26 @@ receive_with_fds(int from, void *out, size_t size, int *fds, uint32_t max, uint3
     return got;
 }
 
+/* A configuration that is a FIFO keeps it where it is until it is killed. */
 static inline int
 fake_loader(int argc, char **argv)
 {
-    char bytes[65536];
-    const char *config = NULL;
-    for (int i = 2; i + 1 < argc; i++) {
-        if (strcmp(argv[i], "--config") == 0)
-            config = argv[i + 1];
+    _Alignas(8) static char bytes[65536];
+    static struct options options;
+    struct err err;
+    int status = options_read(&options, argc - 2, argv + 2);
+    if (status >= 0)
+        return status;
+    if (runtime_open(options.runtime, getppid(), &err) != 0) {
+        fprintf(stderr, "poold: %s\n", err.text);
+        return 1;
     }
-    int fd = config != NULL ? open(config, O_RDONLY | O_CLOEXEC) : -1;
+    int fd = open(options.load.config, O_RDONLY | O_CLOEXEC);
     ssize_t size = fd < 0 ? -1 : read(fd, bytes, sizeof bytes);
-    if (size < 0 || write(LOADER_MEMFD_FD, bytes, (size_t)size) != size)
+    if (size < 0)
         return 3;
-    return fcntl(LOADER_MEMFD_FD, F_ADD_SEALS,
-                 F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0
-               ? 0
-               : 4;
+    struct load_result result = {bytes, (size_t)size};
+    return load_give(LOAD_FIRST, &options.load, &result, NULL);
 }
 
 /* Hands its link over and lives until somebody ends it. The test finds the rendezvous in the place
@@ -212,6 +218,20 @@ world_copy_programs(struct world *world)
     world_copy(from, to);
 }
 
+/* The keeper finds its directory and the engine its words where the loader puts them. */
+static inline void
+world_write_words(struct world *world)
+{
+    struct record_header *header = &world->blob.header;
+    char uid[16], gid[16];
+    snprintf(uid, sizeof uid, "%u", header->engine_uid);
+    snprintf(gid, sizeof gid, "%u", header->engine_gid);
+    const char *const words[] = {"poold-exec",   "engine",      uid,               gid,
+                                 "poold-engine", "--state-dir", world->rendezvous, NULL};
+    header->runtime = blob_text(&world->blob, world->runtime);
+    header->engine = blob_strings(&world->blob, words);
+}
+
 /* An empty world, in which the blob waits to be filled. */
 static inline int
 world_create(void **state)
@@ -239,6 +259,7 @@ world_create(void **state)
     blob_init(&world->blob);
     world->blob.header.engine_uid = geteuid() == 0 ? 65534 : geteuid();
     world->blob.header.engine_gid = getegid() == 0 ? 65534 : getegid();
+    world_write_words(world);
     *state = world;
     return 0;
 }
@@ -332,8 +353,7 @@ world_poold(struct world *world, int err_fd)
     if (pid == 0) {
         if (err_fd >= 0)
             dup2(err_fd, STDERR_FILENO);
-        execl(poold, "poold", "--runtime-dir", world->runtime, "--state-dir", world->rendezvous,
-              "--config", world->config, NULL);
+        execl(poold, "poold", "--runtime-dir", world->runtime, "--config", world->config, NULL);
         _exit(126);
     }
     return pid;

@@ -27,6 +27,18 @@ runtime_path(const struct world *world, const char *name, char *out, size_t size
 }
 
 static void
+expect_entries(const char *path, int expected)
+{
+    DIR *directory = opendir(path);
+    assert_non_null(directory);
+    int count = -2; /* itself and its parent */
+    while (readdir(directory) != NULL)
+        count++;
+    closedir(directory);
+    assert_int_equal(count, expected);
+}
+
+static void
 touch(const char *path)
 {
     int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
@@ -84,11 +96,7 @@ the_runtime_directory_is_as_promised_and_gone_at_the_end(void **state)
     close(accepted);
     close(client);
     assert_int_equal(world_leave(world, 3), 3);
-    DIR *left = opendir(world->runtime);
-    struct dirent *entry;
-    while ((entry = readdir(left)) != NULL)
-        assert_int_equal(entry->d_name[0], '.');
-    closedir(left);
+    expect_entries(world->runtime, 0);
 }
 
 static void
@@ -223,6 +231,7 @@ a_configuration_with_errors_starts_nothing(void **state)
     world->blob.text_size = 0;
     blob_text(&world->blob, "poold.json:3:1: first error\npoold.json:9:4: second error\n");
     world->blob.header.engine_user = world->blob.header.source = 0;
+    world->blob.header.engine = (struct record_strings){0};
     world->blob.header.errors = 2;
     world_write_config(world);
     assert_int_equal(poold_ends(world, said, sizeof said), 78);
@@ -245,6 +254,57 @@ a_broken_compiled_configuration_is_refused(void **state)
     world_write_config(world);
     assert_int_equal(poold_ends(world, said, sizeof said), 1);
     assert_non_null(strstr(said, "version 9"));
+}
+
+static void
+a_configuration_without_an_engine_is_refused(void **state)
+{
+    struct world *world = *state;
+    char said[512];
+    world->blob.header.engine = (struct record_strings){0};
+    world_write_config(world);
+    assert_int_equal(poold_ends(world, said, sizeof said), 1);
+    assert_non_null(strstr(said, "broken configuration"));
+}
+
+static void
+what_a_loader_that_hangs_has_made_is_gone_after_a_stop(void **state)
+{
+    struct world *world = *state;
+    char control[128];
+    int status;
+    assert_int_equal(mkfifo(world->config, 0600), 0);
+    runtime_path(world, "control", control, sizeof control);
+    world->keeper = world_poold(world, -1);
+    WORLD_WAIT(access(control, F_OK) == 0);
+    assert_int_equal(kill(world->keeper, SIGTERM), 0);
+    WORLD_WAIT(waitpid(world->keeper, &status, WNOHANG) == world->keeper);
+    world->keeper = 0;
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0); /* nothing was started: a stop in order */
+    expect_entries(world->runtime, 0);
+}
+
+static void
+a_loader_that_is_killed_leaves_nothing(void **state)
+{
+    struct world *world = *state;
+    char path[128], children[64];
+    pid_t loader = 0;
+    int status;
+    assert_int_equal(mkfifo(world->config, 0600), 0);
+    world->keeper = world_poold(world, -1);
+    runtime_path(world, "control", path, sizeof path);
+    WORLD_WAIT(access(path, F_OK) == 0);
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", world->keeper, world->keeper);
+    file_read(path, children, sizeof children);
+    assert_int_equal(sscanf(children, "%d", &loader), 1);
+    kill(loader, SIGKILL);
+    WORLD_WAIT(waitpid(world->keeper, &status, WNOHANG) == world->keeper);
+    world->keeper = 0;
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1);
+    expect_entries(world->runtime, 0);
 }
 
 static void
@@ -386,6 +446,9 @@ main(int argc, char **argv)
         CLAIM(a_directory_that_others_live_by_keeps_its_mode_and_files),
         CLAIM(a_configuration_with_errors_starts_nothing),
         CLAIM(a_broken_compiled_configuration_is_refused),
+        CLAIM(a_configuration_without_an_engine_is_refused),
+        CLAIM(what_a_loader_that_hangs_has_made_is_gone_after_a_stop),
+        CLAIM(a_loader_that_is_killed_leaves_nothing),
         CLAIM(an_address_in_use_is_told_and_bound_once_it_is_free),
         CLAIM(a_unix_path_is_replaced_only_when_nobody_listens),
         CLAIM(every_address_means_ipv4_too),

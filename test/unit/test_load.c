@@ -421,36 +421,47 @@ an_ordinary_user_can_only_be_himself(void **state)
     assert_int_equal(as_nobody(ordinary_identities), 0);
 }
 
-/* Puts a fresh memfd where the keeper puts it, calls load_main, and gives the number back. */
+/* Calls load_main in a child, with a link where the keeper puts it. Returns what that gave as the
+ * first and only thing, -1: nothing. */
 static int
-load_into_memfd(const char *path, int *status)
+loaded_by(enum load_mode mode, const char *path, const char *runtime, int *status)
 {
-    int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    assert_true(fd >= 0);
-    int kept = fcntl(LOADER_MEMFD_FD, F_DUPFD_CLOEXEC, 100);
-    assert_int_equal(dup2(fd, LOADER_MEMFD_FD), LOADER_MEMFD_FD);
-    struct load_options options = {.config = path};
-    *status = load_main(&options);
-    int out = fcntl(LOADER_MEMFD_FD, F_DUPFD_CLOEXEC, 100);
-    assert_true(out >= 0);
-    if (kept >= 0) {
-        dup2(kept, LOADER_MEMFD_FD);
-        close(kept);
-    } else {
-        close(LOADER_MEMFD_FD);
+    const char *argv[] = {"poold", "--config", path, "--runtime-dir", runtime, NULL};
+    int pair[2], fd = -1;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        if (dup2(pair[1], LOADER_LINK_FD) != LOADER_LINK_FD)
+            _exit(126);
+        optind = 0;
+        _exit(load_main(mode, 5, (char **)(uintptr_t)argv, NULL));
     }
-    if (fd != LOADER_MEMFD_FD)
-        close(fd);
-    return out;
+    close(pair[1]);
+    assert_int_equal(waitpid(pid, status, 0), pid);
+    uint32_t which;
+    char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
+    struct iovec iov = {&which, sizeof which};
+    struct msghdr message = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    if (recvmsg(pair[0], &message, MSG_CMSG_CLOEXEC) > 0) {
+        assert_int_equal(which, LOADED_CONFIG);
+        memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+        assert_int_equal(recv(pair[0], &which, sizeof which, 0), 0);
+    }
+    close(pair[0]);
+    return fd;
 }
 
 static void
-the_memfd_is_sealed_and_opens_as_a_record(void **state)
+a_load_while_poold_runs_gives_a_sealed_record_and_makes_no_directory(void **state)
 {
     (void)state;
     int status;
-    int fd = load_into_memfd("/no/such/file.json", &status);
+    int fd = loaded_by(LOAD_AGAIN, "/no/such/file.json", "/no/such/runtime", &status);
     assert_int_equal(status, 0);
+    assert_true(fd >= 0);
+    assert_int_not_equal(access("/no/such/runtime", F_OK), 0);
     assert_int_equal(fcntl(fd, F_GET_SEALS),
                      F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
     struct stat st;
@@ -485,7 +496,7 @@ main(void)
         cmocka_unit_test(five_thousand_pools_take_at_most_420_bytes_each),
         cmocka_unit_test(as_root_the_identity_is_looked_up),
         cmocka_unit_test(an_ordinary_user_can_only_be_himself),
-        cmocka_unit_test(the_memfd_is_sealed_and_opens_as_a_record),
+        cmocka_unit_test(a_load_while_poold_runs_gives_a_sealed_record_and_makes_no_directory),
     };
     return cmocka_run_group_tests_name("load", tests, NULL, NULL) != 0;
 }

@@ -20,8 +20,11 @@ blob_fill(struct blob *blob)
     static const char *const argv[] = {"/usr/bin/shop", "--fast", "", NULL};
     static const char *const env[] = {"PATH=/bin", "EMPTY=", NULL};
     static const char *const ready[] = {"/usr/bin/probe", "-1", NULL};
+    static const char *const engine[] = {"poold-exec", "engine", "1", "2", "poold-engine", NULL};
     static const uint32_t groups[] = {4, 5, 6};
     blob_init(blob);
+    blob->header.runtime = blob_text(blob, "/run/poold");
+    blob->header.engine = blob_strings(blob, engine);
     struct record_pool *pool = blob_pool(blob, "shop", argv, env);
     pool->ready = blob_strings(blob, ready);
     pool->settings.ready = READY_COMMAND;
@@ -81,9 +84,11 @@ static unsigned long
 record_walk(const struct record *record)
 {
     const struct record_header *header = record->header;
-    unsigned long sum = string_walk(record, header->source) +
-                        string_walk(record, header->engine_user) +
-                        string_walk(record, header->warning_text);
+    unsigned long sum =
+        string_walk(record, header->source) + string_walk(record, header->engine_user) +
+        string_walk(record, header->warning_text) + strings_walk(record, &header->engine);
+    if (header->engine.count > 0)
+        sum += string_walk(record, header->runtime);
     for (uint32_t i = 0; i < header->pools; i++) {
         const struct record_pool *pool = &record->pools[i];
         sum += string_walk(record, pool->name) + string_walk(record, pool->program) +
@@ -182,6 +187,14 @@ no_shorter_piece_of_it_is_accepted(void **state)
     X(user_outside,                    p[1].user = UINT32_MAX)                               \
     X(program_outside,                 p[1].program = UINT32_MAX)                            \
     X(program_relative,                p[1].program = p[1].name)                             \
+    X(runtime_relative,                h->runtime++)                                         \
+    X(runtime_outside,                 h->runtime = (uint32_t)h->text_size)                  \
+    X(runtime_too_long,                memset(blob.bytes + blob.size - h->text_size + h->runtime, \
+                                              '/', RECORD_RUNTIME_MAX + 1))                  \
+    X(engine_words_outside,            h->engine.at = UINT32_MAX)                            \
+    X(more_engine_words_than_said,     h->engine.count--)                                    \
+    X(engine_words_and_errors,         h->errors = 1; h->pools = h->sockets = 0;             \
+                                       h->text_size = blob.size - sizeof *h)                 \
     X(directory_relative,              p[1].directory = p[1].name)                           \
     X(no_arguments,                    p[1].argv = (struct record_strings){0})               \
     X(arguments_outside,               p[0].argv.at = (uint32_t)h->text_size - 2)            \
