@@ -123,7 +123,8 @@ struct record_pool {
     uint32_t umask;
     int32_t nice;
     int32_t oom_score_adjust;
-    uint8_t set_nice, set_oom_score_adjust; /* bool; else as poold was started */
+    uint8_t set_nice, set_oom_score_adjust; /* bool; else as poold was started, but never protected
+                                               from the OOM killer */
     uint8_t handoff;                        /* enum handoff */
     uint8_t stop_signal;
     uint8_t drop_privileges; /* bool: take uid, gid and groups (poold runs as root) */

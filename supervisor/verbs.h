@@ -63,7 +63,8 @@
     X(DESCRIPTORS,   "arrange the descriptors")                      \
     X(UMASK,         "set the umask")                                \
     X(LIMITS,        "set the resource limits")                      \
-    X(OOM_SCORE,     "reset the OOM score")                          \
+    X(PRIORITY,      "set the priority")                             \
+    X(OOM_SCORE,     "set the OOM score adjustment")                 \
     X(KEYRING,       "make a session keyring")                       \
     X(SECUREBITS,    "lock the securebits")                          \
     X(BOUNDING_SET,  "drop the capability bounding set")             \

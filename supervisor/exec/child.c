@@ -10,19 +10,18 @@
 #include <linux/close_range.h>
 #include <linux/keyctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "supervisor/exec/syscall.h"
 
 static void prepare(int link, struct failure *failure);
-static bool oom_score_reset(struct failure *failure);
 static bool keyring_make(struct failure *failure);
 static int spec_read(struct spec *spec);
 static const struct record_pool *config_map(struct record *out, const struct spec *spec, int fd);
-static void outputs_take(int pipe);
-static void identity_apply(const struct record *record, const struct record_pool *pool);
+static void descriptors_take(const struct record_pool *pool, const struct spec *spec);
+static void rights_take(const struct record *record, const struct record_pool *pool,
+                        const struct spec *spec);
 static void step(enum spawn_step step, long result);
 _Noreturn static void fail(struct failure failure);
 
@@ -33,7 +32,7 @@ heritage_make(void)
     int error = null_standard_fds();
     if (error < 0)
         return (struct failure){STEP_DESCRIPTORS, -error};
-    if (oom_score_reset(&failure) && SYS0(SYS_geteuid) == 0)
+    if (oom_score_unprotect(&failure) && SYS0(SYS_geteuid) == 0)
         identity_lock_root(&failure);
     return failure;
 }
@@ -45,20 +44,14 @@ child_run(int link, struct failure heritage)
     prepare(link, &failure);
 
     struct spec spec;
-    int next = spec_read(&spec);
+    int config = spec_read(&spec);
     if (failure.step != STEP_NONE)
         fail(failure);
-    if (spec.kind == SPAWN_WORKER)
-        outputs_take(next++);
     struct record record;
-    const struct record_pool *pool = config_map(&record, &spec, next);
-
-    /* The sockets stay; whatever lies above them, the link too, ends at exec. */
-    step(STEP_DESCRIPTORS, SYS3(SYS_close_range, 3u + spec.sockets, ~0u, CLOSE_RANGE_CLOEXEC));
+    const struct record_pool *pool = config_map(&record, &spec, config);
+    descriptors_take(pool, &spec);
     SYS1(SYS_umask, pool->umask);
-    struct rlimit nofile = {spec.nofile_soft, spec.nofile_hard};
-    step(STEP_LIMITS, SYS4(SYS_prlimit64, 0, RLIMIT_NOFILE, &nofile, NULL));
-    identity_apply(&record, pool);
+    rights_take(&record, pool, &spec);
     /* Only now: a directory that the worker's user cannot enter must not be entered for it. */
     step(STEP_DIRECTORY, SYS1(SYS_chdir, record_text(&record, pool->directory)));
 
@@ -85,25 +78,6 @@ prepare(int link, struct failure *failure)
         keyring_make(failure);
 }
 
-/* poold itself may be protected from the OOM killer; its workers must not inherit that. */
-static bool
-oom_score_reset(struct failure *failure)
-{
-    long fd = SYS4(SYS_openat, AT_FDCWD, "/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC, 0);
-    if (fd == -ENOENT)
-        return true; /* no /proc: nor could poold have been protected from inside */
-    char score[2] = {0, 0};
-    long size = fd < 0 ? fd : SYS3(SYS_read, fd, score, sizeof score);
-    /* "0\n" already: the write would take a lock that every process on the machine shares. */
-    if (size > 0 && !(score[0] == '0' && score[1] == '\n'))
-        size = SYS3(SYS_write, fd, "0", 1);
-    if (fd >= 0)
-        SYS1(SYS_close, fd);
-    if (size < 0)
-        *failure = (struct failure){STEP_OOM_SCORE, (int)-size};
-    return size >= 0;
-}
-
 /* Its own session keyring, so that no worker reads the keys of who started poold. Only where users
  * differ: as one user there is no border to keep, and each keyring would eat that user's quota
  * (200). A kernel built without keys, or a container's filter, refuses it to everyone alike: there
@@ -118,7 +92,7 @@ keyring_make(struct failure *failure)
     return false;
 }
 
-/* Waits. Returns the number of the first descriptor after the sockets, which lie on 3 and up in
+/* Waits. Returns the number of the configuration's descriptor, the last one: they lie on 3 and up in
  * their order because the kernel gives the lowest free numbers. */
 static int
 spec_read(struct spec *spec)
@@ -150,7 +124,7 @@ spec_read(struct spec *spec)
         if (fds[i] != 3 + (int)i)
             fail((struct failure){STEP_DESCRIPTORS, EBADF});
     }
-    return 3 + spec->sockets;
+    return 2 + (int)count;
 }
 
 static const struct record_pool *
@@ -164,19 +138,32 @@ config_map(struct record *out, const struct spec *spec, int fd)
     return (const struct record_pool *)(const void *)(bytes + spec->pool_at);
 }
 
-/* 1 and 2 become the pipe, which the keeper has opened for reading and writing. */
+/* 1 and 2 become the pipe, which the keeper has opened for reading and writing; they are /dev/null
+ * already, as 0 is. The sockets stay where they are; whatever lies above them, the link too, ends at
+ * exec. */
 static void
-outputs_take(int pipe)
+descriptors_take(const struct record_pool *pool, const struct spec *spec)
 {
-    step(STEP_DESCRIPTORS, SYS3(SYS_dup3, pipe, 1, 0));
-    step(STEP_DESCRIPTORS, SYS3(SYS_dup3, pipe, 2, 0));
+    uint32_t kept = spec->sockets, pipe = 3u + spec->sockets;
+    if (spec->kind == SPAWN_WORKER && pool->output != OUTPUT_NULL) {
+        step(STEP_DESCRIPTORS, SYS3(SYS_dup3, pipe, 1, 0));
+        step(STEP_DESCRIPTORS, SYS3(SYS_dup3, pipe, 2, 0));
+    }
+    if (pool->handoff == HANDOFF_STDIN && spec->sockets > 0) {
+        step(STEP_DESCRIPTORS, SYS3(SYS_dup3, 3, 0, 0));
+        kept = 0;
+    }
+    step(STEP_DESCRIPTORS, SYS3(SYS_close_range, 3u + kept, ~0u, CLOSE_RANGE_CLOEXEC));
 }
 
+/* What needs root's rights comes before they are given up. */
 static void
-identity_apply(const struct record *record, const struct record_pool *pool)
+rights_take(const struct record *record, const struct record_pool *pool, const struct spec *spec)
 {
     struct failure failure = {STEP_NONE, 0};
     const uint32_t *groups = (const uint32_t *)(const void *)(record->text + pool->groups);
+    if (!limits_take(record, pool, spec, &failure))
+        fail(failure);
     if (pool->drop_privileges &&
         !identity_take(pool->uid, pool->gid, groups, pool->group_count, &failure))
         fail(failure);

@@ -40,6 +40,12 @@ bool identity_take(uint32_t uid, uint32_t gid, const uint32_t *groups, uint32_t 
 /* For everyone. */
 bool identity_no_new_privs(struct failure *failure);
 
+/* Each returns whether it succeeded, and fills failure when it did not. */
+bool oom_score_unprotect(struct failure *failure);
+/* Priority, OOM score and resource limits, while there are rights to raise them. */
+bool limits_take(const struct record *record, const struct record_pool *pool,
+                 const struct spec *spec, struct failure *failure);
+
 /* argv and envp of a worker, from its records; false when they do not fit their bounds. They point
  * into the record and into memory that the next call uses again. */
 struct program {

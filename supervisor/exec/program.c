@@ -6,7 +6,7 @@
 /* Pointers, not bytes: the kernel's own limit is on bytes, and comes from exec as E2BIG. */
 #define STRINGS_MAX 4096
 #define OURS_MAX    7     /* LISTEN_FDS, _PID, _FDNAMES, NOTIFY_SOCKET, POOLD_POOL, ... */
-#define TEXT_MAX    32768 /* of those: 64 names of 255 bytes, a path, a pool's name, some numbers */
+#define TEXT_MAX    32768 /* of those: 64 names or addresses, a path, a pool's name, some numbers */
 
 static char text[TEXT_MAX];
 static size_t text_used;
@@ -16,7 +16,12 @@ static char *environment[STRINGS_MAX + OURS_MAX + 1];
 static void strings_list(char **out, const char *first, uint32_t count);
 static bool variables_add(char **out, const struct record *record, const struct record_pool *pool,
                           const struct spec *spec);
-static bool socket_names_put(const struct record *record, const struct spec *spec);
+static bool sockets_tell(char ***out, const struct record *record, const struct record_pool *pool,
+                         const struct spec *spec);
+static bool listen_fdnames_put(const struct record *record, const struct spec *spec);
+static bool nginx_put(const struct spec *spec);
+static bool fpm_sockets_put(const struct record *record, const struct spec *spec);
+static bool begin(char ***out, const char *name);
 static bool put(const char *string);
 static bool put_number(uint32_t number);
 static bool put_end(void);
@@ -57,34 +62,41 @@ static bool
 variables_add(char **out, const struct record *record, const struct record_pool *pool,
               const struct spec *spec)
 {
-    size_t count = 0;
-    bool fits = true;
     text_used = 0;
-    if (pool->handoff == HANDOFF_LISTEN_FDS && spec->sockets > 0) {
-        out[count++] = text + text_used;
-        fits = fits && put("LISTEN_FDS=") && put_number(spec->sockets) && put_end();
-        out[count++] = text + text_used;
-        fits = fits && put("LISTEN_PID=") && put_number((uint32_t)SYS0(SYS_getpid)) && put_end();
-        out[count++] = text + text_used;
-        fits = fits && put("LISTEN_FDNAMES=") && socket_names_put(record, spec) && put_end();
-    }
-    if (spec->notify[0] != '\0') {
-        out[count++] = text + text_used;
-        fits = fits && put("NOTIFY_SOCKET=") && put(spec->notify) && put_end();
-    }
-    out[count++] = text + text_used;
-    fits = fits && put("POOLD_POOL=") && put(record_text(record, pool->name)) && put_end();
-    out[count++] = text + text_used;
-    fits = fits && put("POOLD_WORKER=") && put_number(spec->worker.slot) && put(".") &&
-           put_number(spec->worker.generation) && put_end();
-    out[count++] = text + text_used;
-    fits = fits && put("POOLD_PROTOCOL=1") && put_end();
-    out[count] = NULL;
+    if (spec->sockets > 0 && !sockets_tell(&out, record, pool, spec))
+        return false;
+    if (spec->notify[0] != '\0' &&
+        !(begin(&out, "NOTIFY_SOCKET=") && put(spec->notify) && put_end()))
+        return false;
+    bool fits = begin(&out, "POOLD_POOL=") && put(record_text(record, pool->name)) && put_end() &&
+                begin(&out, "POOLD_WORKER=") && put_number(spec->worker.slot) && put(".") &&
+                put_number(spec->worker.generation) && put_end() &&
+                begin(&out, "POOLD_PROTOCOL=1") && put_end();
+    *out = NULL;
     return fits;
 }
 
+/* As the program wants to be told where its sockets are: record.h has the forms. */
 static bool
-socket_names_put(const struct record *record, const struct spec *spec)
+sockets_tell(char ***out, const struct record *record, const struct record_pool *pool,
+             const struct spec *spec)
+{
+    switch (pool->handoff) {
+    case HANDOFF_LISTEN_FDS:
+        return begin(out, "LISTEN_FDS=") && put_number(spec->sockets) && put_end() &&
+               begin(out, "LISTEN_PID=") && put_number((uint32_t)SYS0(SYS_getpid)) && put_end() &&
+               begin(out, "LISTEN_FDNAMES=") && listen_fdnames_put(record, spec) && put_end();
+    case HANDOFF_NGINX:
+        return begin(out, "NGINX=") && nginx_put(spec) && put_end();
+    case HANDOFF_FPM:
+        return begin(out, "FPM_SOCKETS=") && fpm_sockets_put(record, spec) && put_end();
+    default:
+        return true; /* the program knows by itself */
+    }
+}
+
+static bool
+listen_fdnames_put(const struct record *record, const struct spec *spec)
 {
     for (uint32_t i = 0; i < spec->sockets; i++) {
         const struct record_socket *socket = &record->sockets[spec->socket_first + i];
@@ -92,6 +104,43 @@ socket_names_put(const struct record *record, const struct spec *spec)
             return false;
     }
     return true;
+}
+
+static bool
+nginx_put(const struct spec *spec)
+{
+    for (uint32_t i = 0; i < spec->sockets; i++) {
+        if (!put_number(3 + i) || !put(";"))
+            return false;
+    }
+    return true;
+}
+
+/* php-fpm compares the address with the text of its own `listen`, where a path is but a path. */
+static bool
+fpm_sockets_put(const struct record *record, const struct spec *spec)
+{
+    for (uint32_t i = 0; i < spec->sockets; i++) {
+        const struct record_socket *socket = &record->sockets[spec->socket_first + i];
+        const char *address = record_text(record, socket->address), *prefix = "unix:";
+        const char *rest = address;
+        while (*prefix != '\0' && *rest == *prefix) {
+            rest++;
+            prefix++;
+        }
+        if ((i > 0 && !put(",")) || !put(*prefix == '\0' ? rest : address) || !put("=") ||
+            !put_number(3 + i))
+            return false;
+    }
+    return true;
+}
+
+/* Another variable: its pointer, and what it begins with. */
+static bool
+begin(char ***out, const char *name)
+{
+    *(*out)++ = text + text_used;
+    return put(name);
 }
 
 static bool

@@ -3,14 +3,14 @@
 
 #include "supervisor/keeper/keeper.h"
 
-/* Part of the hand-off: O_NONBLOCK is set, and stays so. */
-#define STREAM (SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK)
+/* O_NONBLOCK is part of the hand-off: as the program needs it, and it stays so. */
+#define STREAM(record) (SOCK_STREAM | SOCK_CLOEXEC | ((record)->blocking ? 0 : SOCK_NONBLOCK))
 
 static int
 inet_bind(const struct record_socket *record)
 {
     const int on = 1, only = !record->dual;
-    int fd = socket(record->family, STREAM, 0);
+    int fd = socket(record->family, STREAM(record), 0);
     if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
         (record->family == AF_INET ||
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) == 0) &&
@@ -24,7 +24,8 @@ inet_bind(const struct record_socket *record)
     struct sockaddr_in6 six;
     memcpy(&six, record->sockaddr, sizeof six);
     struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = six.sin6_port};
-    struct record_socket instead = {.family = AF_INET, .length = sizeof four};
+    struct record_socket instead = {
+        .family = AF_INET, .length = sizeof four, .blocking = record->blocking};
     memcpy(instead.sockaddr, &four, sizeof four);
     return inet_bind(&instead);
 }
@@ -43,7 +44,7 @@ unix_path_is_stale(const char *path, const struct sockaddr_un *address)
     struct stat status;
     if (lstat(path, &status) != 0 || !S_ISSOCK(status.st_mode))
         return false;
-    int fd = socket(AF_UNIX, STREAM, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int result = connect(fd, (const struct sockaddr *)address, sizeof *address);
     bool refused = result != 0 && errno == ECONNREFUSED;
     fd_close(&fd);
@@ -77,7 +78,7 @@ unix_bind(struct socket_slot *slot, const struct record_socket *record)
     struct sockaddr_un address;
     const struct sockaddr *at = (const struct sockaddr *)&address;
     memcpy(&address, record->sockaddr, sizeof address);
-    int fd = socket(AF_UNIX, STREAM, 0);
+    int fd = socket(AF_UNIX, STREAM(record), 0);
     /* The path gets the socket's mode less the umask, which is for everything else. */
     mode_t mask = umask(0);
     bool bound = fchmod(fd, record->mode) == 0 && bind(fd, at, record->length) == 0;

@@ -36,19 +36,10 @@ struct sim {
 };
 
 /* A chance of rate[fault] in a thousand; never when it is calm. */
-static inline bool
-sim_strikes(struct sim *sim, enum fault fault)
-{
-    return !sim->calm && sim->swarm.rate[fault] > 0 &&
-           prng_below(&sim->prng, 1000) < sim->swarm.rate[fault];
-}
+bool sim_strikes(struct sim *, enum fault);
 
 /* Uniform in least..most. */
-static inline uint64_t
-sim_between(struct sim *sim, uint64_t least, uint64_t most)
-{
-    return least + prng_below(&sim->prng, most - least + 1);
-}
+uint64_t sim_between(struct sim *, uint64_t least, uint64_t most);
 
 /* Feeds one event to the core, lets everyone look at it, applies what it asks for. */
 void sim_feed(struct sim *, struct event);

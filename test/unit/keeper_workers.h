@@ -53,6 +53,9 @@ worker_dump(const char *path)
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
     fprintf(out, "nofile %lu\n", (unsigned long)limit.rlim_cur);
+    fprintf(out, "nice %d\n", getpriority(PRIO_PROCESS, 0));
+    dump_file(out, "/proc/self/autogroup");
+    dump_file(out, "/proc/self/limits");
     fprintf(out, "pid %d sid %d pgid %d ppid %d\n", getpid(), getsid(0), getpgrp(), getppid());
     if (fclose(out) != 0 || rename(part, path) != 0)
         return 1;

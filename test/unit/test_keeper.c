@@ -1,39 +1,6 @@
 /* test_keeper.c - what poold and poold-exec make of a SPAWN: the process that a worker finds itself
  * in, the order of what is told, and what is left afterwards. */
-#include "test/unit/keeper_workers.h"
-
-static char dump[16384];
-
-static void
-dump_wait(struct world *world, const char *path)
-{
-    (void)world;
-    WORLD_WAIT(access(path, F_OK) == 0);
-    file_read(path, dump, sizeof dump);
-}
-
-/* The rest of the line that starts with key, in a buffer that the next call uses again. */
-static const char *
-dumped(const char *key)
-{
-    static char line[512];
-    size_t length = strlen(key);
-    for (const char *at = dump; at != NULL; at = strchr(at, '\n')) {
-        at += *at == '\n';
-        if (strncmp(at, key, length) != 0)
-            continue;
-        snprintf(line, sizeof line, "%.*s", (int)strcspn(at + length, "\n"), at + length);
-        return line;
-    }
-    fail_msg("no line '%s...' in:\n%s", key, dump);
-    return "";
-}
-
-static bool
-is_dumped(const char *text)
-{
-    return strstr(dump, text) != NULL;
-}
+#include "test/unit/keeper_dump.h"
 
 /* --- claims ---------------------------------------------------------------------------------- */
 
@@ -69,7 +36,7 @@ a_worker_finds_its_sockets_and_its_environment(void **state)
     bind_all(world);
     struct worker_id worker = worker_of(0, 3, 7);
     struct report spawned = spawn(world, worker);
-    dump_wait(world, path);
+    dump_wait(path);
 
     assert_string_equal(dumped("fd 0 "), "/dev/null flags 0 mode 2");
     assert_non_null(strstr(dumped("fd 1 pipe:"), " flags 0 mode 2"));
@@ -127,7 +94,7 @@ a_worker_has_its_users_rights_and_no_others(void **state)
     blob_groups(&world->blob, pool, groups, ARRAY_LEN(groups));
     world_start(world);
     struct report spawned = spawn(world, worker_of(0, 0, 1));
-    dump_wait(world, path);
+    dump_wait(path);
     assert_string_equal(dumped("Uid:\t"), "12345\t12345\t12345\t12345");
     assert_string_equal(dumped("Gid:\t"), "23456\t23456\t23456\t23456");
     assert_string_equal(dumped("Groups:\t"), "4004 5005 6006 ");
@@ -157,7 +124,7 @@ root_written_out_is_a_root_without_capabilities(void **state)
     pool_of(world, "shop", "dump", path)->no_new_privs = 0;
     world_start(world);
     struct report spawned = spawn(world, worker_of(0, 0, 1));
-    dump_wait(world, path);
+    dump_wait(path);
     assert_string_equal(dumped("Uid:\t"), "0\t0\t0\t0");
     assert_string_equal(dumped("CapPrm:\t"), "0000000000000000");
     assert_string_equal(dumped("CapEff:\t"), "0000000000000000");
@@ -332,7 +299,7 @@ the_ready_command_has_the_workers_name_but_no_sockets(void **state)
     assert_int_equal(command.verb.spawn, SPAWN_COMMAND);
     assert_int_equal(command.fd_count, 0);
     told_of(world, VERB_EXECUTED);
-    dump_wait(world, path);
+    dump_wait(path);
     assert_string_equal(dumped("env POOLD_WORKER="), "0.1");
     assert_false(is_dumped("NOTIFY_SOCKET"));
     assert_false(is_dumped("LISTEN_FDS"));
