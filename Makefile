@@ -81,7 +81,7 @@ $(B)/poold-exec: $(call obj,$(EXECH))
 $(B)/poolctl: $(call obj,$(CTL) $(COMMON))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -ljansson
-$(B)/poold-sim: $(call obj,$(SIM) $(CORE) common/prng.c)
+$(B)/poold-sim: $(call obj,$(SIM) $(CORE))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^
 $(B)/library.a: $(call obj,$(LIBRARY))

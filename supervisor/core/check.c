@@ -151,7 +151,8 @@ core_check(const struct core *core)
     return NULL;
 }
 
-/* --- Digest: multiply and rotate over whole words, record numbers included. */
+/* --- Digest: multiply and rotate over whole words, record numbers included. Each record has one of
+ * its own, which then goes into that of all, so that none waits for the one before it. */
 
 static uint64_t
 digest_word(uint64_t digest, uint64_t word)
@@ -161,20 +162,20 @@ digest_word(uint64_t digest, uint64_t word)
 }
 
 static uint64_t
-digest_record(const struct core *core, uint32_t record, uint64_t digest)
+digest_record(const struct core *core, uint32_t record, uint64_t all)
 {
     const void *bytes;
+    uint64_t digest = record;
     size_t size = core_record_bytes(core, record, &bytes);
     if (size == 0)
-        return digest;
+        return all;
     assert(size % sizeof(uint64_t) == 0);
-    digest = digest_word(digest, record);
     for (size_t at = 0; at < size; at += sizeof(uint64_t)) {
         uint64_t word;
         memcpy(&word, (const unsigned char *)bytes + at, sizeof(word));
         digest = digest_word(digest, word);
     }
-    return digest;
+    return digest_word(all, digest);
 }
 
 uint64_t

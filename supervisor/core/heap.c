@@ -43,26 +43,6 @@ heap_remove(struct heap *heap, uint32_t node)
     heap_sink(heap, place - 1);
 }
 
-uint32_t
-heap_first(const struct heap *heap)
-{
-    return heap->len == 0 ? NONE : heap->entries[0].node;
-}
-
-uint64_t
-heap_first_key(const struct heap *heap)
-{
-    return heap->len == 0 ? UINT64_MAX : heap->entries[0].key;
-}
-
-uint64_t
-heap_key(const struct heap *heap, uint32_t node)
-{
-    assert(node < heap->nodes_max);
-    uint32_t place = heap->places[node];
-    return place == 0 ? UINT64_MAX : heap->entries[place - 1].key;
-}
-
 static bool
 heap_less(const struct heap *heap, uint32_t a, uint32_t b)
 {

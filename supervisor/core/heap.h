@@ -28,13 +28,27 @@ void heap_set(struct heap *, uint32_t node, uint64_t key);
 void heap_remove(struct heap *, uint32_t node);
 
 /* The node with the least key; NONE: the heap is empty. */
-uint32_t heap_first(const struct heap *);
+static inline uint32_t
+heap_first(const struct heap *heap)
+{
+    return heap->len == 0 ? NONE : heap->entries[0].node;
+}
 
 /* The least key; UINT64_MAX: the heap is empty. */
-uint64_t heap_first_key(const struct heap *);
+static inline uint64_t
+heap_first_key(const struct heap *heap)
+{
+    return heap->len == 0 ? UINT64_MAX : heap->entries[0].key;
+}
 
 /* The node's key, or UINT64_MAX when it is not in. */
-uint64_t heap_key(const struct heap *, uint32_t node);
+static inline uint64_t
+heap_key(const struct heap *heap, uint32_t node)
+{
+    assert(node < heap->nodes_max);
+    uint32_t place = heap->places[node];
+    return place == 0 ? UINT64_MAX : heap->entries[place - 1].key;
+}
 
 /* Whether every parent is less than its children and every place is right. For core_check. */
 bool heap_is_sound(const struct heap *);

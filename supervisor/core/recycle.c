@@ -66,13 +66,6 @@ recycle_awaits_follower(const struct worker *w)
     return w->begun && !w->replaced && w->successor == NONE && !worker_stays(w);
 }
 
-bool
-recycle_is_trial(const struct core *core, uint32_t worker)
-{
-    uint32_t original = worker_at(core, worker)->original;
-    return original != NONE && worker_stays(worker_at(core, original));
-}
-
 /* Cuts the tie between a successor and its original; both records stay. */
 static uint32_t
 recycle_untie(struct core *core, uint32_t successor)

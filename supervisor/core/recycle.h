@@ -23,7 +23,7 @@
 #ifndef POOLD_CORE_RECYCLE_H
 #define POOLD_CORE_RECYCLE_H
 
-#include "supervisor/core/state.h"
+#include "supervisor/core/worker.h"
 
 /* Marks a worker that serves, or may come to serve, for replacement. */
 void recycle_mark(struct core *, uint32_t worker, enum cause);
@@ -41,7 +41,12 @@ void recycle_follow(struct core *, uint32_t original, uint32_t successor);
 bool recycle_awaits_follower(const struct worker *);
 
 /* Whether this worker is a successor whose original still serves: its failure does not count. */
-bool recycle_is_trial(const struct core *, uint32_t worker);
+static inline bool
+recycle_is_trial(const struct core *core, uint32_t worker)
+{
+    uint32_t original = worker_at(core, worker)->original;
+    return original != NONE && worker_stays(worker_at(core, original));
+}
 
 /* What happens to a worker that may be part of a recycle. */
 void recycle_successor_ready(struct core *, uint32_t worker);

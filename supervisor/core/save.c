@@ -51,9 +51,10 @@ record_kind(const struct core *core, uint32_t record, uint32_t *index)
     *index = 0;
     if (record == 0)
         return RECORD_GLOBAL;
-    *index = (record - 1) % pools;
+    *index = record - 1;
     if (record - 1 < pools)
         return RECORD_POOL;
+    *index = record - 1 - pools;
     if (record - 1 < 2 * pools)
         return RECORD_FAILURES;
     *index = record - 1 - 2 * pools;

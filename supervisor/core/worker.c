@@ -100,19 +100,6 @@ place_give_back(struct core *core, struct worker *w)
     w->place = false;
 }
 
-bool
-worker_is_leaving(const struct worker *w)
-{
-    return w->going || w->state == WORKER_DRAINING || w->state == WORKER_LEAVING ||
-           w->state == WORKER_KILLING;
-}
-
-bool
-worker_stays(const struct worker *w)
-{
-    return w->state != WORKER_FREE && w->state != WORKER_GONE && !worker_is_leaving(w);
-}
-
 /* --- Coming. */
 
 uint32_t

@@ -42,10 +42,19 @@ void worker_enter(struct core *, uint32_t worker, enum worker_state);
 void worker_arm(struct core *, uint32_t worker);
 
 /* Whether it is on its way out, or is to be as soon as it exists. */
-bool worker_is_leaving(const struct worker *);
+static inline bool
+worker_is_leaving(const struct worker *w)
+{
+    return w->going || w->state == WORKER_DRAINING || w->state == WORKER_LEAVING ||
+           w->state == WORKER_KILLING;
+}
 
 /* Whether it serves or may come to serve: neither leaving nor gone. */
-bool worker_stays(const struct worker *);
+static inline bool
+worker_stays(const struct worker *w)
+{
+    return w->state != WORKER_FREE && w->state != WORKER_GONE && !worker_is_leaving(w);
+}
 
 /* Asks the world for a new worker of that name; it takes a start place. The table has room. */
 uint32_t worker_spawn(struct core *, struct worker_id, enum cause);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/units.h"
+#include "supervisor/engine/tell.h"
 #include "supervisor/verbs.h"
 
 #define LINE_MAX_BYTES sizeof((struct event_fields *)0)->text
@@ -199,7 +200,7 @@ failure_describe_last(struct json_out *out, const struct control *control,
         return;
     }
     if (!told)
-        failure = (struct failure){.event = newest->event,
+        failure = (struct failure){.event = tell_failure_event(newest),
                                    .wall_ms = dates_wall(dates, newest->at),
                                    .status = newest->status};
     if (newest != NULL && failure.age_ms == 0) /* events of starts that failed do not tell it */

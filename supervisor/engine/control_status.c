@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "common/units.h"
+#include "supervisor/engine/tell.h"
 
 /* Pools and workers that one turn writes for all large replies together, and the least for each:
  * about 0.3 ms, so that the loop is never held above 1 ms. */
@@ -136,10 +137,11 @@ static void
 failure_describe(struct json_out *out, const struct dates *dates,
                  const struct failure_view *failure)
 {
-    const struct event_row *row = event_row(failure->event);
+    uint16_t event = tell_failure_event(failure);
+    const struct event_row *row = event_row(event);
     json_out_open(out, NULL, '{');
     date(out, "at", dates, failure->at);
-    json_out_number(out, "event", failure->event);
+    json_out_number(out, "event", event);
     json_out_string(out, "name", row == NULL ? NULL : row->name);
     json_out_seconds(out, "age", failure->age_ms);
     exit_describe(out, failure->status);

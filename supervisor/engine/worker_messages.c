@@ -8,9 +8,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#define MESSAGES_SECOND  200u /* a worker and second; then it is not read until the next second */
-#define MALFORMED_MAX    10u  /* in MALFORMED_WINDOW: the worker is not trusted (1127) */
-#define MALFORMED_WINDOW 60000u
+#define MESSAGES_SECOND 200u /* a worker and second; then it is not read until the next second */
 
 static void
 entry_feed(struct workers *workers, const struct entry *entry, enum event_kind kind)
@@ -40,15 +38,12 @@ entry_keep_address(struct entry *entry, const struct sockaddr_un *address, sockl
 static void
 entry_malformed(struct workers *workers, struct entry *entry)
 {
-    uint32_t second = (uint32_t)(shell_now(workers->shell) / 1000);
-    if (entry->malformed == 0 || second - entry->malformed_since > MALFORMED_WINDOW / 1000) {
-        entry->malformed = 0;
-        entry->malformed_since = second;
-    }
-    if (++entry->malformed < MALFORMED_MAX)
-        return;
-    entry->malformed = 0;
-    entry_feed(workers, entry, EV_UNTRUSTED);
+    if (entry->malformed == NULL)
+        entry->malformed = calloc(1, sizeof *entry->malformed);
+    if (entry->malformed == NULL)
+        return; /* without memory to count it, it is forgiven */
+    if (malformed_note(entry->malformed, shell_now(workers->shell)))
+        entry_feed(workers, entry, EV_UNTRUSTED);
 }
 
 /* What a datagram of the worker's own user means. Every effect is idempotent: the datagram is taken

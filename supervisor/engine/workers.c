@@ -164,6 +164,7 @@ workers_detach(struct workers *workers, uint32_t handle)
     free(entry->address);
     free(entry->line);
     free(entry->status);
+    free(entry->malformed);
     /* A paused handle stays in the list; its entry says that it is not paused any more. Until the
      * handle is somebody else's, the pid is kept for the line that closes a recycle, and the last
      * line for the event that disables the pool. */

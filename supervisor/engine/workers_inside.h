@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 
 #include "common/message.h"
+#include "supervisor/engine/malformed.h"
 #include "supervisor/engine/workers.h"
 
 #define TURN_MESSAGES 16u   /* a worker and turn: one worker cannot hold up the others */
@@ -28,8 +29,7 @@ struct entry {
     uint32_t second;     /* that messages and lines are counted in */
     uint16_t messages, lines;
     uint32_t lines_dropped;
-    uint32_t malformed_since; /* seconds */
-    uint16_t malformed;
+    struct malformed *malformed; /* NULL: it has sent none */
     uint32_t foreign; /* datagrams of other users: dropped, and never held against the worker */
     bool paused;
     bool command_ended;         /* at least once */

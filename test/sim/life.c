@@ -19,19 +19,6 @@
 static sigjmp_buf life_end;
 static const struct life_options *life_options;
 
-bool
-sim_strikes(struct sim *sim, enum fault fault)
-{
-    return !sim->calm && sim->swarm.rate[fault] > 0 &&
-           prng_below(&sim->prng, 1000) < sim->swarm.rate[fault];
-}
-
-uint64_t
-sim_between(struct sim *sim, uint64_t least, uint64_t most)
-{
-    return least + prng_below(&sim->prng, most - least + 1);
-}
-
 void
 sim_fail(const struct sim *sim, const char *format, ...)
 {
@@ -219,6 +206,7 @@ life_destroy(struct sim *sim)
     twin_stop(sim);
     store_fini(&sim->store);
     witness_fini(&sim->witness);
+    world_fini(&sim->world);
     free(sim->actions.v);
     free(sim->twin.actions.v);
     free(sim->core);

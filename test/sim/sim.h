@@ -36,10 +36,19 @@ struct sim {
 };
 
 /* A chance of rate[fault] in a thousand; never when it is calm. */
-bool sim_strikes(struct sim *, enum fault);
+static inline bool
+sim_strikes(struct sim *sim, enum fault fault)
+{
+    return !sim->calm && sim->swarm.rate[fault] > 0 &&
+           prng_below(&sim->prng, 1000) < sim->swarm.rate[fault];
+}
 
 /* Uniform in least..most. */
-uint64_t sim_between(struct sim *, uint64_t least, uint64_t most);
+static inline uint64_t
+sim_between(struct sim *sim, uint64_t least, uint64_t most)
+{
+    return least + prng_below(&sim->prng, most - least + 1);
+}
 
 /* Feeds one event to the core, lets everyone look at it, applies what it asks for. */
 void sim_feed(struct sim *, struct event);

@@ -103,6 +103,23 @@ seen_is_leaving(const struct seen *w)
     return w->doomed || w->drained || w->stopping || w->killed || w->exec_failed || w->exited;
 }
 
+void
+seen_recycle_begin(struct seen_pool *p, struct seen *w)
+{
+    w->recycle = RECYCLE_BEGUN;
+    p->first_open = MIN(p->first_open, (uint32_t)(w - p->workers));
+}
+
+uint32_t
+seen_first_open(struct seen_pool *p)
+{
+    while (p->first_open <= p->last && p->first_open < p->cap &&
+           p->workers[p->first_open].recycle != RECYCLE_BEGUN &&
+           p->workers[p->first_open].recycle != RECYCLE_MAY_CLOSE)
+        p->first_open++;
+    return p->first_open;
+}
+
 struct seen *
 seen_original(struct witness *witness, uint32_t pool, uint32_t generation)
 {
@@ -156,7 +173,7 @@ witness_failure(struct witness *witness, uint32_t pool, const struct seen *w, bo
 static void
 recycles_are_cancelled(struct seen_pool *p, uint32_t first_slot)
 {
-    for (uint32_t i = 1; i <= p->last && i < p->cap; i++) {
+    for (uint32_t i = seen_first_open(p); i <= p->last && i < p->cap; i++) {
         struct seen *w = &p->workers[i];
         bool replaced = w->successor != 0 && p->workers[w->successor].ready;
         bool open = w->recycle == RECYCLE_MAY_CLOSE || w->recycle == RECYCLE_BEGUN;
@@ -192,12 +209,12 @@ pool_may_shrink(struct witness *witness, uint32_t pool)
 /* Whether anybody stays, or is being replaced by one who is not ready; recycles after a disabled state
  * (RECYCLE_MAY_CLOSE) count when that is asked. */
 static bool
-has_replaceable(const struct seen_pool *p, enum recycle_account least)
+has_replaceable(struct seen_pool *p, enum recycle_account least)
 {
     for (uint32_t i = 0; i < p->living_len; i++)
         if (!seen_is_leaving(&p->workers[p->living[i]]))
             return true;
-    for (uint32_t i = 1; i <= p->last && i < p->cap; i++) {
+    for (uint32_t i = seen_first_open(p); i <= p->last && i < p->cap; i++) {
         const struct seen *w = &p->workers[i];
         bool open = w->recycle == RECYCLE_BEGUN || w->recycle == least;
         if (open && (w->successor == 0 || !p->workers[w->successor].ready))

@@ -40,8 +40,9 @@ struct seen {
 struct seen_pool {
     struct seen *workers; /* [cap], by generation */
     uint32_t cap;
-    uint32_t last;    /* the highest generation */
-    uint32_t *living; /* generations of those that are not released */
+    uint32_t last;       /* the highest generation */
+    uint32_t first_open; /* no recycle of an older generation is open: seen_first_open */
+    uint32_t *living;    /* generations of those that are not released */
     uint32_t living_len, living_cap;
     bool wanted, bound, disabled, started;
     bool rolling;
@@ -104,6 +105,11 @@ struct seen *seen_find(struct witness *, struct worker_id);
 struct seen *seen_add(struct witness *, struct worker_id);
 void seen_forget(struct seen_pool *, uint32_t generation); /* released: no longer living */
 bool seen_is_leaving(const struct seen *);
+
+/* A recycle begins. Those that are open, by generation, are found from the first one on: a life may
+ * have seen thousands of workers. */
+void seen_recycle_begin(struct seen_pool *, struct seen *);
+uint32_t seen_first_open(struct seen_pool *);
 
 /* The one of its slot, older and serving, that the worker is to replace; NULL: it is nobody's
  * successor (any more). */

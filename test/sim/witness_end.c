@@ -51,6 +51,7 @@ witness_step_end(struct witness *witness, bool more_is_due)
 {
     struct worker_id id = witness->event.worker;
     const char *broken = untold(witness);
+    bool all_attended = witness->event.kind == EV_TICK && !more_is_due;
     if (broken != NULL)
         sim_fail(witness->sim, "%u/%u.%u: %s", id.pool, id.slot, id.generation, broken);
 
@@ -66,11 +67,9 @@ witness_step_end(struct witness *witness, bool more_is_due)
         if (p->roll_empty && p->rolling)
             sim_fail(witness->sim, "pool %u: a recycle of nobody does not end", i);
         p->roll_begins = p->roll_unclear = p->roll_empty = false;
-        for (uint32_t k = 0; k < p->living_len; k++) {
+        for (uint32_t k = 0; all_attended && k < p->living_len; k++) {
             const struct seen *w = &p->workers[p->living[k]];
-            broken = NULL;
-            if (witness->event.kind == EV_TICK && !more_is_due)
-                broken = overdue(witness, i, w);
+            broken = overdue(witness, i, w);
             if (broken != NULL)
                 sim_fail(witness->sim, "%u/%u.%u: %s", i, w->slot, p->living[k], broken);
         }

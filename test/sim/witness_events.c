@@ -36,7 +36,7 @@ rule_failure(struct witness *witness, const struct action *action, struct seen *
 static void
 follow_original(struct seen_pool *p, struct worker_id id)
 {
-    for (uint32_t i = 1; i < id.generation; i++) {
+    for (uint32_t i = seen_first_open(p); i < id.generation; i++) {
         struct seen *old = &p->workers[i];
         bool open = old->recycle == RECYCLE_BEGUN || old->recycle == RECYCLE_MAY_CLOSE;
         if (old->slot == id.slot && open && seen_is_leaving(old) &&
@@ -191,7 +191,7 @@ pool_is_disabled(struct witness *witness, uint32_t pool)
     for (uint32_t i = 0; i < p->living_len; i++)
         if (seen_original(witness, pool, p->living[i]) != NULL)
             p->workers[p->living[i]].doomed = true;
-    for (uint32_t i = 1; i <= p->last && i < p->cap; i++) {
+    for (uint32_t i = seen_first_open(p); i <= p->last && i < p->cap; i++) {
         struct seen *w = &p->workers[i];
         bool replaced = w->successor != 0 && p->workers[w->successor].ready;
         if (w->recycle == RECYCLE_BEGUN && seen_is_leaving(w) && !replaced)

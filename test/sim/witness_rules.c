@@ -71,7 +71,7 @@ rule_spawn_slot(struct witness *witness, const struct action *action)
         BROKEN(witness, action->worker, "started beyond the pool's size");
     if (action->cause == CAUSE_UNHEALTHY && witness->now < p->retry_not_before)
         BROKEN(witness, action->worker, "a failed recycle was tried again too soon");
-    original->recycle = RECYCLE_BEGUN;
+    seen_recycle_begin(p, original);
     original->successor = action->worker.generation;
 }
 
@@ -127,15 +127,15 @@ rule_drain_for_recycle(struct witness *witness, const struct action *action, str
             BROKEN(witness, action->worker, "drained before its successor was ready");
         return;
     }
-    const struct seen_pool *p = &witness->pools[action->worker.pool];
+    struct seen_pool *p = &witness->pools[action->worker.pool];
     uint32_t under_way = 0;
-    for (uint32_t i = 1; i <= p->last && i < p->cap; i++)
+    for (uint32_t i = seen_first_open(p); i <= p->last && i < p->cap; i++)
         under_way += p->workers[i].recycle == RECYCLE_BEGUN;
     if (under_way >= settings->surge)
         BROKEN(witness, action->worker, "more exclusive recycles under way than surge");
     if (w->recycle == RECYCLE_BEGUN)
         BROKEN(witness, action->worker, "a recycle began twice");
-    w->recycle = RECYCLE_BEGUN;
+    seen_recycle_begin(p, w);
 }
 
 static void

@@ -9,7 +9,7 @@ static void world_delivered(struct sim *, const struct item *);
 msec
 world_next(const struct sim *sim)
 {
-    return sim->world.items_len == 0 ? MSEC_NEVER : sim->world.items[0].at;
+    return sim->world.items_len == 0 ? MSEC_NEVER : sim->world.turns[0].at;
 }
 
 void
@@ -20,7 +20,7 @@ world_step(struct sim *sim)
         sim->ticks_in_place = 0;
     if (item.kind == ITEM_DELIVER && item.at < sim->stall_until) {
         item.at = sim->stall_until; /* it keeps its turn: nothing is overtaken */
-        world_push(sim, item);
+        world_push(sim, &item);
         return;
     }
     sim->now = MAX(sim->now, item.at);

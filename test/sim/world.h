@@ -47,6 +47,13 @@ struct item {
     struct event event;
 };
 
+/* When an item's turn comes, and where the item lies. */
+struct turn {
+    msec at;
+    uint64_t order;
+    uint32_t item;
+};
+
 #define PROCESSES_MAX 1024u
 #define ITEMS_MAX     16384u
 
@@ -54,14 +61,16 @@ struct world {
     struct process processes[PROCESSES_MAX];
     uint32_t processes_len; /* places ever used */
     uint32_t held;          /* places in use */
-    struct item items[ITEMS_MAX];
-    uint32_t items_len;
+    struct turn *turns;     /* [items_cap]: a heap of items_len; behind it, whose place is free */
+    struct item *items;     /* [items_cap] */
+    uint32_t items_len, items_cap;
     uint64_t order;
     bool bound[SIM_POOLS_MAX];
     uint32_t generations[SIM_POOLS_MAX]; /* the last one that was asked for */
 };
 
 void world_init(struct sim *);
+void world_fini(struct world *);
 
 /* When the next thing happens; MSEC_NEVER: nothing is planned. */
 msec world_next(const struct sim *);
@@ -93,7 +102,7 @@ void process_exec(struct sim *, struct process *);
 void process_die(struct sim *, struct process *, struct exit_status);
 
 /* queue.c. An item that is pushed keeps its order; world_plan_at gives it the next one. */
-void world_push(struct sim *, struct item);
+void world_push(struct sim *, const struct item *);
 struct item world_pop(struct world *);
 void world_drop(struct world *, bool (*drop)(const struct world *, const struct item *));
 

@@ -227,7 +227,9 @@ def status_tells_why_a_pool_fails_also_after_the_engine_was_replaced(box):
             poold.wait_event(6003)
         poold.wait_state("says", "disabled")
         poold.wait_state("nowhere", "disabled")
-        last = poold.pool("nowhere")["failures"]["last"]
+        failures = poold.pool("nowhere")["failures"]
+        last, (one,) = failures["last"], failures["all"]
+        assert (one["event"], one["name"]) == (1022, "spawn-failed"), one
         assert (last["event"], last["errno"], last["path"]) == (1022, errno.ENOENT, "/nowhere"), last
         last = poold.pool("says")["failures"]["last"]
         assert last["exit"] == {"code": 3} and last["last_line"] == "KeyError: DATABASE_URL", last
