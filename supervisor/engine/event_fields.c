@@ -1,7 +1,6 @@
 /* event_fields.c - the key=value pairs of an event: written, read, and cut to fit a record. */
 #include "supervisor/engine/events.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,33 +26,53 @@ is_number(const char *text, size_t len)
     return digits > 0 && points <= 1;
 }
 
-/* Adds "key=value" as it is, or nothing. */
+/* Adds "key=value" as it is, or nothing. By hand: a death has ten fields, and printf would cost more
+ * than the decision what to do about it. */
 static void
-fields_add(struct event_fields *fields, const char *key, const char *value)
+fields_add(struct event_fields *fields, const char *key, const char *value, size_t value_len)
 {
-    size_t room = sizeof fields->text - fields->len;
-    int n = snprintf(fields->text + fields->len, room, "%s%s=%s", fields->len > 0 ? " " : "", key,
-                     value);
-    if (n < 0 || (size_t)n >= room)
-        fields->text[fields->len] = '\0';
-    else
-        fields->len = (uint16_t)(fields->len + n);
+    size_t key_len = strlen(key), blank = fields->len > 0;
+    if (fields->len + blank + key_len + 1 + value_len >= sizeof fields->text)
+        return;
+    char *at = fields->text + fields->len;
+    memcpy(at, " ", blank);
+    memcpy(at + blank, key, key_len);
+    at += blank + key_len;
+    *at++ = '=';
+    memcpy(at, value, value_len);
+    at[value_len] = '\0';
+    fields->len = (uint16_t)(at + value_len - fields->text);
+}
+
+/* Writes number in decimal so that it ends before end, with at least so many digits; returns where it
+ * begins. */
+static char *
+digits_before(char *end, uint64_t number, unsigned least)
+{
+    for (; number > 0 || least > 0; number /= 10, least -= least > 0)
+        *--end = (char)('0' + number % 10);
+    return end;
 }
 
 void
 fields_number(struct event_fields *fields, const char *key, int64_t value)
 {
-    char text[24];
-    snprintf(text, sizeof text, "%" PRId64, value);
-    fields_add(fields, key, text);
+    char text[24], *end = text + sizeof text;
+    uint64_t size = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    char *at = digits_before(end, size, 1);
+    if (value < 0)
+        *--at = '-';
+    fields_add(fields, key, at, (size_t)(end - at));
 }
 
 void
 fields_seconds(struct event_fields *fields, const char *key, msec value)
 {
-    char text[32];
-    snprintf(text, sizeof text, "%" PRIu64 ".%03u", value / 1000, (unsigned)(value % 1000));
-    fields_add(fields, key, text);
+    char text[32], *end = text + sizeof text;
+    char *at = digits_before(end, value % 1000, 3);
+    *--at = '.';
+    at = digits_before(at, value / 1000, 1);
+    fields_add(fields, key, at, (size_t)(end - at));
 }
 
 /* Double quotes become \x22 while value moves to out, which never holds more than cap. */
@@ -90,7 +109,7 @@ fields_string(struct event_fields *fields, const char *key, const char *value)
     memcpy(text + 1 + len, "\"", 2);
     if (!quoted)
         text[1 + len] = '\0';
-    fields_add(fields, key, quoted ? text : text + 1);
+    fields_add(fields, key, quoted ? text : text + 1, len + (quoted ? 2 : 0));
 }
 
 bool

@@ -2,7 +2,6 @@
 #include "supervisor/engine/events.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,15 +133,22 @@ void
 events_emit(struct events *events, enum event_id id, const char *pool, struct worker_id worker,
             const struct event_fields *fields, const char *format, ...)
 {
+    va_list ap;
+    va_start(ap, format);
+    events_vemit(events, id, pool, worker, fields, format, ap);
+    va_end(ap);
+}
+
+void
+events_vemit(struct events *events, enum event_id id, const char *pool, struct worker_id worker,
+             const struct event_fields *fields, const char *format, va_list ap)
+{
     const struct event_row *row = event_row((uint16_t)id);
     assert(row != NULL);
     assert(!events->emitting);
     char text[EVENT_LINE_MAX];
     size_t pairs = fields != NULL ? fields->len : 0;
-    va_list ap;
-    va_start(ap, format);
     write_text(text, sizeof text - (pairs > 0 ? pairs + 1 : 0), format, ap);
-    va_end(ap);
 
     struct event_seen seen = {
         .wall_ms = wall_clock_ms(),

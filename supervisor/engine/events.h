@@ -6,6 +6,8 @@
 #ifndef POOLD_ENGINE_EVENTS_H
 #define POOLD_ENGINE_EVENTS_H
 
+#include <stdarg.h>
+
 #include "common/base.h"
 #include "common/err.h"
 
@@ -94,6 +96,9 @@ void events_sink_remove(struct events *, event_sink_fn *, void *ctx);
  * which marks where they are cut (the whole text goes through it in any case). */
 void events_emit(struct events *, enum event_id, const char *pool, struct worker_id worker,
                  const struct event_fields *fields, const char *format, ...) ATTR_PRINTF(6, 7);
+void events_vemit(struct events *, enum event_id, const char *pool, struct worker_id worker,
+                  const struct event_fields *fields, const char *format, va_list ap)
+    ATTR_PRINTF(6, 0);
 
 /* The ring: sequence numbers first..next-1 are there (as kept: text and fields may be cut).
  * events_get returns false where seq is not in it; what out points to is borrowed until the next

@@ -37,6 +37,7 @@ struct sink_line {
     size_t len;
 };
 void line_add(struct sink_line *, const char *format, ...) ATTR_PRINTF(2, 3);
+void line_put(struct sink_line *, const char *text); /* the same, of text as it is */
 /* "shop/0.3: ", "shop: " or nothing. */
 void line_add_subject(struct sink_line *, const struct event_seen *);
 

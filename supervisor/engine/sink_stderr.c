@@ -10,18 +10,29 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
+
+/* How a line is written without waiting. O_NONBLOCK set on the caller's own descriptor would hit every
+ * process that shares it. */
+enum way {
+    WAY_WRITE,  /* the descriptor does not wait: a file, or a pipe or terminal opened here */
+    WAY_SEND,   /* a socket, told so with each line */
+    WAY_NOWAIT, /* any other, where the kernel knows RWF_NOWAIT for it (of pipes: since Linux 6.4) */
+    WAY_POLL,   /* any other: poll(2) is asked before each line */
+};
 
 struct sink_stderr {
     struct sink sink; /* first */
     int fd;
     bool is_own; /* opened here, to be closed here */
-    bool is_socket;
+    enum way way;
+    int64_t second; /* that stamp is of */
+    char stamp[SINK_TIME_MAX];
     struct sink_line rest; /* of a line that was taken in part: it goes before the next */
 };
 
-/* A terminal or pipe is opened once more where that is allowed: O_NONBLOCK set on the caller's own
- * descriptor would hit every process that shares it. */
+/* A terminal or pipe is opened once more where that is allowed. */
 static int
 open_own(int fd)
 {
@@ -40,18 +51,38 @@ descriptor_takes(int fd)
     return poll(&poller, 1, 0) == 1 && (poller.revents & POLLOUT) != 0;
 }
 
-/* Writes what the descriptor takes at once. Returns how much, or a negative errno. A blocking pipe
- * that poll(2) finds writable takes PIPE_BUF bytes, more than a line. */
+/* Writes what the descriptor takes at once. Returns how much, or -1 with errno. A blocking pipe that
+ * poll(2) finds writable takes PIPE_BUF bytes, more than a line. */
 static ssize_t
-descriptor_put(const struct sink_stderr *self, const char *text, size_t len)
+descriptor_write(const struct sink_stderr *self, const char *text, size_t len)
 {
-    ssize_t n;
-    if (self->is_socket)
-        n = send(self->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    else if (!self->is_own && !descriptor_takes(self->fd))
-        return -EAGAIN;
-    else
-        n = write(self->fd, text, len);
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)text, .iov_len = len};
+    switch (self->way) {
+    case WAY_WRITE:
+        break;
+    case WAY_SEND:
+        return send(self->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    case WAY_NOWAIT:
+        return pwritev2(self->fd, &iov, 1, -1, RWF_NOWAIT);
+    case WAY_POLL:
+        if (descriptor_takes(self->fd))
+            break;
+        errno = EAGAIN;
+        return -1;
+    }
+    return write(self->fd, text, len);
+}
+
+/* How much was written, or a negative errno. */
+static ssize_t
+descriptor_put(struct sink_stderr *self, const char *text, size_t len)
+{
+    ssize_t n = descriptor_write(self, text, len);
+    if (n < 0 && self->way == WAY_NOWAIT &&
+        (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL)) {
+        self->way = WAY_POLL;
+        n = descriptor_write(self, text, len);
+    }
     return n >= 0 ? n : -errno;
 }
 
@@ -70,6 +101,29 @@ put_rest(struct sink_stderr *self)
     return rest->len == 0;
 }
 
+static void
+stderr_format(struct sink_stderr *self, const struct event_seen *seen, struct sink_line *line)
+{
+    if (self->second != seen->wall_ms / 1000 || self->stamp[0] == '\0') {
+        self->second = seen->wall_ms / 1000;
+        sink_time(self->stamp, seen->wall_ms);
+    }
+    const char *const parts[] = {self->stamp,
+                                 " ",
+                                 event_row(seen->id)->name,
+                                 " ",
+                                 event_severity_name(seen->severity),
+                                 seen->pool[0] != '\0' ? " " : ": "};
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        line_put(line, parts[i]);
+    line_add_subject(line, seen);
+    line_put(line, seen->text);
+    if (seen->fields[0] != '\0')
+        line_put(line, " ");
+    line_put(line, seen->fields);
+    line_put(line, "\n");
+}
+
 static int
 stderr_take(struct sink *sink, const struct event_seen *seen)
 {
@@ -77,12 +131,7 @@ stderr_take(struct sink *sink, const struct event_seen *seen)
     if (!put_rest(self))
         return -EAGAIN;
     struct sink_line line = {.len = 0};
-    char when[SINK_TIME_MAX];
-    sink_time(when, seen->wall_ms);
-    line_add(&line, "%s %s %s%s", when, event_row(seen->id)->name,
-             event_severity_name(seen->severity), seen->pool[0] != '\0' ? " " : ": ");
-    line_add_subject(&line, seen);
-    line_add(&line, "%s%s%s\n", seen->text, seen->fields[0] != '\0' ? " " : "", seen->fields);
+    stderr_format(self, seen, &line);
     ssize_t n = descriptor_put(self, line.text, line.len);
     if (n < 0)
         return (int)n;
@@ -123,7 +172,9 @@ sink_stderr_create(struct sink **out, struct events *events, int fd, struct err 
     int own = open_own(fd);
     self->is_own = own >= 0;
     self->fd = self->is_own ? own : fd;
-    self->is_socket = S_ISSOCK(st.st_mode);
+    self->way = S_ISSOCK(st.st_mode)                  ? WAY_SEND
+                : self->is_own || S_ISREG(st.st_mode) ? WAY_WRITE
+                                                      : WAY_NOWAIT;
     sink_begin(&self->sink, &kind, events, "stderr");
     *out = &self->sink;
     return 0;

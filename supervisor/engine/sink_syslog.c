@@ -25,6 +25,8 @@ struct sink_syslog {
     int why;         /* errno of the last attempt to connect */
     msec connect_at; /* not before, after an attempt that failed */
     pid_t pid;
+    int64_t second; /* that stamp is of */
+    char stamp[32];
 };
 
 static void
@@ -53,24 +55,34 @@ syslog_connect(struct sink_syslog *syslog)
     return false;
 }
 
-static void
-syslog_format(const struct sink_syslog *syslog, const struct event_seen *seen,
-              struct sink_line *line)
+/* "Nov 22 12:00:00", made once a second. */
+static const char *
+syslog_stamp(struct sink_syslog *syslog, int64_t wall_ms)
 {
-    time_t seconds = (time_t)(seen->wall_ms / 1000);
+    time_t seconds = (time_t)(wall_ms / 1000);
+    if (syslog->second == seconds && syslog->stamp[0] != '\0')
+        return syslog->stamp;
     struct tm tm;
-    char stamp[32];
     if (localtime_r(&seconds, &tm) == NULL)
         memset(&tm, 0, sizeof tm);
-    strftime(stamp, sizeof stamp, "%b %e %H:%M:%S", &tm);
-    line_add(line, "<%u>%s poold[%d]: %u %s ", FACILITY_DAEMON << 3 | seen->severity, stamp,
-             (int)syslog->pid, seen->id, event_row(seen->id)->name);
+    strftime(syslog->stamp, sizeof syslog->stamp, "%b %e %H:%M:%S", &tm);
+    syslog->second = seconds;
+    return syslog->stamp;
+}
+
+static void
+syslog_format(struct sink_syslog *syslog, const struct event_seen *seen, struct sink_line *line)
+{
+    line_add(line, "<%u>%s poold[%d]: %u %s ", FACILITY_DAEMON << 3 | seen->severity,
+             syslog_stamp(syslog, seen->wall_ms), (int)syslog->pid, seen->id,
+             event_row(seen->id)->name);
     line_add_subject(line, seen);
-    line_add(line, "%s", seen->text);
+    line_put(line, seen->text);
     if (seen->seq != 0)
         line_add(line, " seq=%llu", (unsigned long long)seen->seq);
     if (seen->fields[0] != '\0')
-        line_add(line, " %s", seen->fields);
+        line_put(line, " ");
+    line_put(line, seen->fields);
 }
 
 /* 0 or a negative errno. */

@@ -136,14 +136,23 @@ line_add(struct sink_line *line, const char *format, ...)
 }
 
 void
+line_put(struct sink_line *line, const char *text)
+{
+    size_t len = MIN(strlen(text), sizeof line->text - 1 - line->len);
+    memcpy(line->text + line->len, text, len);
+    line->len += len;
+}
+
+void
 line_add_subject(struct sink_line *line, const struct event_seen *seen)
 {
     if (seen->pool[0] == '\0')
         return;
+    line_put(line, seen->pool);
     if (seen->worker.generation == 0)
-        line_add(line, "%s: ", seen->pool);
+        line_put(line, ": ");
     else
-        line_add(line, "%s/%u.%u: ", seen->pool, seen->worker.slot, seen->worker.generation);
+        line_add(line, "/%u.%u: ", seen->worker.slot, seen->worker.generation);
 }
 
 void

@@ -16,8 +16,8 @@ struct sink;
 int sink_syslog_create(struct sink **out, struct events *, const char *path, struct err *err);
 
 /* Lines "2026-11-22T12:00:00+01:00 name severity pool/worker: text fields" to fd (stderr), which
- * stays the caller's and need not be non-blocking: it is written only when poll(2) says it takes a
- * line, otherwise the line is dropped and counted as above. */
+ * stays the caller's and need not be non-blocking: it is written in a way that never waits, and a line
+ * that it does not take at once is dropped and counted as above. */
 int sink_stderr_create(struct sink **out, struct events *, int fd, struct err *err);
 
 /* What --log says: syslog (/dev/log), stderr, or the absolute path of a datagram socket that takes

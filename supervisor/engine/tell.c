@@ -99,15 +99,13 @@ static void emit(struct story *story, enum event_id id, const char *format, ...)
 static void
 emit(struct story *story, enum event_id id, const char *format, ...)
 {
-    char text[TEXT_MAX];
-    va_list ap;
-    va_start(ap, format);
-    vsnprintf(text, sizeof text, format, ap);
-    va_end(ap);
     const struct action *action = story->action;
+    va_list ap;
     const char *pool =
         action->worker.pool != NONE ? shell_pool_name(story->shell, action->worker.pool) : NULL;
-    events_emit(shell_events(story->shell), id, pool, action->worker, &story->fields, "%s", text);
+    va_start(ap, format);
+    events_vemit(shell_events(story->shell), id, pool, action->worker, &story->fields, format, ap);
+    va_end(ap);
 }
 
 /* A worker that is never ready perhaps speaks as another user than its pool's. */

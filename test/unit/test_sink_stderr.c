@@ -17,12 +17,14 @@
 /* poll(2), unless it is to say that everything is writable: as if another writer had taken the room
  * just after it was asked. */
 static bool poll_is_late;
+static unsigned polls;
 int test_poll(struct pollfd *, nfds_t, int) __asm__("poll");
 
 int
 test_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
     struct timespec limit = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
+    polls++;
     if (!poll_is_late)
         return ppoll(fds, count, &limit, NULL);
     for (nfds_t i = 0; i < count; i++)
@@ -145,23 +147,28 @@ a_full_pipe_takes_no_time_and_every_loss_is_told(void **state)
     expect_exact_counts(*state, stderr_at(*state, ends[1]), ends[1], ends[0]);
 }
 
-/* Where the pipe may not be opened once more, poll(2) alone decides. */
-static void
-a_full_pipe_that_cannot_be_opened_again_takes_no_time_either(void **state)
+/* Where nothing may be opened once more. */
+static struct sink *
+stderr_without_own(struct world *world, int fd)
 {
-    int ends[2];
     struct rlimit limit, none_free;
-    assert_int_equal(pipe(ends), 0);
+    struct sink *sink = NULL;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     none_free = limit;
     none_free.rlim_cur = 3;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none_free), 0);
-    struct world *world = *state;
-    struct sink *sink = NULL;
-    int rc = sink_stderr_create(&sink, world->events, ends[1], &world->err);
+    int rc = sink_stderr_create(&sink, world->events, fd, &world->err);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
     assert_int_equal(rc, 0);
-    expect_exact_counts(world, sink, ends[1], ends[0]);
+    return sink;
+}
+
+static void
+a_full_pipe_that_cannot_be_opened_again_takes_no_time_either(void **state)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    expect_exact_counts(*state, stderr_without_own(*state, ends[1]), ends[1], ends[0]);
 }
 
 static void
@@ -189,7 +196,7 @@ a_full_socket_as_stderr_takes_no_time_and_every_loss_is_told(void **state)
 }
 
 static void
-a_terminal_that_nobody_reads_takes_no_time_and_every_loss_is_told(void **state)
+open_terminal(int *out_master, int *out_slave)
 {
     int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     assert_true(master >= 0);
@@ -201,7 +208,50 @@ a_terminal_that_nobody_reads_takes_no_time_and_every_loss_is_told(void **state)
     assert_int_equal(tcgetattr(slave, &raw), 0);
     cfmakeraw(&raw);
     assert_int_equal(tcsetattr(slave, TCSANOW, &raw), 0);
+    *out_master = master;
+    *out_slave = slave;
+}
+
+static void
+a_terminal_that_nobody_reads_takes_no_time_and_every_loss_is_told(void **state)
+{
+    int master, slave;
+    open_terminal(&master, &slave);
     expect_exact_counts(*state, stderr_at(*state, slave), slave, master);
+}
+
+/* No file of the disk is asked whether it takes a line: it always does. */
+static void
+a_file_takes_every_line_whatever_poll_says(void **state)
+{
+    struct world *world = *state;
+    int fd = open(world->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    struct sink *sink = stderr_at(world, fd);
+    polls = 0;
+    emit_many(world, 1000);
+    assert_int_equal(polls, 0);
+    assert_true(sink_deadline(sink) == MSEC_NEVER);
+    assert_true(lseek(fd, 0, SEEK_CUR) > 1000 * 60);
+    sink_destroy(&sink);
+    close(fd);
+}
+
+/* A device that knows no RWF_NOWAIT is asked each time. */
+static void
+a_terminal_that_cannot_be_opened_again_is_asked_first(void **state)
+{
+    struct world *world = *state;
+    int master, slave;
+    open_terminal(&master, &slave);
+    struct sink *sink = stderr_without_own(world, slave);
+    polls = 0;
+    emit_many(world, 10);
+    assert_int_equal(polls, 10);
+    assert_true(sink_deadline(sink) == MSEC_NEVER);
+    sink_destroy(&sink);
+    close(master);
+    close(slave);
 }
 
 static void
@@ -232,6 +282,8 @@ main(void)
         TEST(a_pipe_that_another_writer_fills_meanwhile_holds_nobody_up),
         TEST(a_full_socket_as_stderr_takes_no_time_and_every_loss_is_told),
         TEST(a_terminal_that_nobody_reads_takes_no_time_and_every_loss_is_told),
+        TEST(a_file_takes_every_line_whatever_poll_says),
+        TEST(a_terminal_that_cannot_be_opened_again_is_asked_first),
         TEST(a_reader_that_went_away_kills_nobody),
     };
     return cmocka_run_group_tests_name("sink_stderr", tests, NULL, NULL) != 0;
