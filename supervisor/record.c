@@ -77,7 +77,8 @@ header_is_sound(const struct record *record)
         return false;
     if (!strings_are_sound(record, &header->engine) ||
         header->engine.count > RECORD_ENGINE_WORDS_MAX ||
-        (header->engine.count > 0 && !runtime_is_sound(record)))
+        (header->engine.count > 0 && !runtime_is_sound(record)) ||
+        header->places > RECORD_PLACES_MAX || header->pidfds > 1)
         return false;
     return text_is_inside(record, header->warning_text) &&
            text_is_inside(record, header->engine_user) && text_is_inside(record, header->source) &&

@@ -17,6 +17,8 @@
 /* "/w/" and 32 digits, the name of a notify socket, must fit in a socket address with it. */
 #define RECORD_RUNTIME_MAX      60u
 #define RECORD_ENGINE_WORDS_MAX 40u
+#define RECORD_PLACES_MAX       65536u
+#define RECORD_KEEPER_FDS       140u /* what the keeper holds for no worker and no socket */
 
 /* argc (or envc) strings that follow each other in the text area. */
 struct record_strings {
@@ -59,9 +61,13 @@ struct record_header {
                                RECORD_RUNTIME_MAX bytes */
     struct record_strings engine; /* argv that makes poold-exec the engine (spec.h), at most
                                      RECORD_ENGINE_WORDS_MAX; count 0: not meant for a keeper */
+    uint32_t nofile;              /* the limit of open files that the keeper raises its own to */
+    uint32_t places;              /* for workers in the keeper's table, at most RECORD_PLACES_MAX;
+                                     0: there is no room for even one */
     uint8_t log_facility;         /* syslog's, 0..23 */
     uint8_t log_level;            /* least severity written: syslog's, 0 emerg .. 7 debug */
-    uint8_t reserved[2];
+    uint8_t pidfds;               /* bool: there is room for one a worker; else the keeper sweeps */
+    uint8_t reserved;
 };
 
 /* How the listening sockets reach the program.   name users write */

@@ -25,10 +25,15 @@
 #include <unistd.h>
 
 #include "supervisor/exec/spec.h"
+#include "supervisor/fds.h"
 
 #define TURN_MAX     64                 /* things of one kind in one turn of the loop */
 #define PARKED_MAX   8u                 /* children kept ready */
 #define CHILDREN_MAX (PARKED_MAX + 32u) /* those that the launcher owes us too */
+
+/* Every child that the launcher owes has a link; those that are made have what they hear, too. */
+_Static_assert(36 + 2 * CHILDREN_MAX + 3 * PARKED_MAX <= RECORD_KEEPER_FDS, "room for ourselves");
+_Static_assert(SPEC_FDS_MAX <= FDS_A_MESSAGE_MAX, "a specification is one message");
 
 /* What an epoll event is about, with a place in the table of workers for the last two; and what is
  * done at a time. */
@@ -148,9 +153,8 @@ struct messages { /* a ring */
 
 struct keeper {
     const char **loader_argv; /* poold's own in it, borrowed for good */
-    bool sweeping; /* no room for pidfds, deaths are looked for */
+    bool sweeping;        /* no room for pidfds, deaths are looked for */
     struct rlimit nofile; /* that poold was started with */
-    uint32_t fds_for_workers;
     int epoll_fd, signal_fd, state_fd;
     int loaded[LOADED_COUNT]; /* what the loader gave; -1: nothing */
     struct record record;     /* LOADED_CONFIG, mapped */
@@ -172,7 +176,6 @@ void say(const char *format, ...) ATTR_PRINTF(1, 2); /* a line to stderr; never 
 msec clock_now(void);
 void fd_close(int *fd);                     /* sets it to -1, which is ignored */
 void *table_map(size_t count, size_t size); /* zeroed, paid for by use; NULL: no memory */
-int fds_send(int link, const void *bytes, size_t size, const int *fds, uint32_t count);
 
 /* programs.c: poold-engine and poold-exec, held since the start. */
 int programs_open(struct keeper *k); /* status */

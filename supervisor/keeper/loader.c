@@ -1,45 +1,16 @@
 /* loader.c - runs the loader, which reads the command line and the files, and holds what it gives. */
 #include "supervisor/keeper/keeper.h"
 
-#define LOADER_LIMIT_S 60
-
-/* The one wait outside the loop: there is nothing yet that could be late. Returns the signal that
- * asked to stop, or 0. */
-static int
-loader_wait(struct keeper *k, pid_t pid, int *status)
-{
-    msec limit = clock_now() + LOADER_LIMIT_S * 1000;
-    int signo = 0;
-    while (waitpid(pid, status, WNOHANG) == 0) {
-        if (clock_now() >= limit || signo == SIGTERM || signo == SIGINT) {
-            kill(pid, SIGKILL);
-            waitpid(pid, status, 0);
-            break;
-        }
-        signo = sigtimedwait(&k->signals, NULL, &(struct timespec){.tv_sec = LOADER_LIMIT_S});
-    }
-    return signo == SIGTERM || signo == SIGINT ? signo : 0;
-}
-
 /* One thing, whatever became of the loader since. Whether there was one. */
 static bool
 loaded_take(struct keeper *k, int link)
 {
     uint32_t which;
-    struct iovec iov = {&which, sizeof which};
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct msghdr message = {.msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = sizeof control};
-    if (recvmsg(link, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != (ssize_t)sizeof which ||
-        which >= LOADED_COUNT || CMSG_FIRSTHDR(&message) == NULL)
+    int fd = fds_take(link, &which, sizeof which);
+    if (fd < 0 || which >= LOADED_COUNT)
         return false;
     fd_close(&k->loaded[which]);
-    memcpy(&k->loaded[which], CMSG_DATA(&control.header), sizeof(int));
+    k->loaded[which] = fd;
     return true;
 }
 
@@ -70,28 +41,36 @@ config_open(struct keeper *k)
 int
 loader_run(struct keeper *k)
 {
-    int link, status = 0;
+    int link, status, signo, stopped = 0;
     pid_t pid = program_start(HELPER_ENGINE_FD, k->loader_argv, &link);
     if (pid < 0) {
         say("cannot start the loader: %s", strerror(-pid));
         return 1;
     }
-    int signo = loader_wait(k, pid, &status);
+    /* The one wait outside the loop: there is nothing yet that could be late, and the loader ends
+     * itself when it takes too long. */
+    while (waitpid(pid, &status, WNOHANG) == 0) {
+        sigwait(&k->signals, &signo);
+        if (signo == SIGTERM || signo == SIGINT) {
+            stopped = signo;
+            kill(pid, SIGKILL);
+        }
+    }
     while (loaded_take(k, link))
         ;
     fd_close(&link);
-    if (signo == 0 && k->loaded[LOADED_CONFIG] >= 0)
+    if (stopped == 0 && k->loaded[LOADED_CONFIG] >= 0)
         return config_open(k);
     k->done = true;
-    if (signo == 0 && WIFEXITED(status)) /* it has said all that there is to say */
+    if (stopped == 0 && WIFEXITED(status)) /* it has said all that there is to say */
         return WEXITSTATUS(status);
-    if (signo == 0) {
+    if (stopped == 0) {
         say("the loader ended with signal %d", WTERMSIG(status));
         return 1;
     }
-    say("stopped by signal %d while the configuration was loaded", signo);
+    say("stopped by signal %d while the configuration was loaded", stopped);
     /* Nothing was started, so that is a stop in order; a question went without its answer. */
-    return k->loaded[LOADED_LOCK] >= 0 ? 0 : 128 + signo;
+    return k->loaded[LOADED_LOCK] >= 0 ? 0 : 128 + stopped;
 }
 
 /* Only names of ours, and only while the lock is ours. */

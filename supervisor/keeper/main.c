@@ -3,14 +3,9 @@
 
 #include "supervisor/keeper/keeper.h"
 
-#define FDS_SPARE   64u        /* that always stay free */
-#define FDS_LEAST   256u       /* below it there is no room for anything */
-#define FDS_MOST    (1u << 20) /* more than any machine needs; some say a thousand million */
-#define PLACES_MOST 65536u
-#define FDS_OWN     (36u + 2u * CHILDREN_MAX + 3u * PARKED_MAX) /* no worker's, no socket's */
-#define LAST_MS     2000 /* for those who were killed to be reaped */
+#define LAST_MS 2000 /* for those who were killed to be reaped */
 
-/* Nothing inherited stays open, and as many as the system allows may be opened. */
+/* Nothing inherited stays open. */
 static int
 descriptors_open(struct keeper *k)
 {
@@ -23,39 +18,18 @@ descriptors_open(struct keeper *k)
         say("cannot arrange descriptors: %s", strerror(errno));
         return 1;
     }
-    struct rlimit raised = k->nofile;
-    raised.rlim_cur = MIN(raised.rlim_max, (rlim_t)FDS_MOST);
-    if (raised.rlim_cur > k->nofile.rlim_cur && setrlimit(RLIMIT_NOFILE, &raised) != 0)
-        raised.rlim_cur = k->nofile.rlim_cur;
-    if (raised.rlim_cur < FDS_LEAST) {
-        say("the limit of open files is %u, and poold needs at least %u", (unsigned)raised.rlim_cur,
-            FDS_LEAST);
-        return 1;
-    }
-    k->fds_for_workers = (uint32_t)MIN(raised.rlim_cur, (rlim_t)FDS_MOST) - FDS_SPARE - FDS_OWN;
     return 0;
 }
 
-/* A worker takes its notify socket and its output pipe, and a pidfd if with it all workers fit that
- * the configuration may ask for, and a quarter more: successors. */
 static int
 tables_open(struct keeper *k)
 {
-    uint32_t sockets = k->record.header->sockets;
-    uint64_t workers = 0;
-    for (uint32_t i = 0; i < k->record.header->pools; i++)
-        workers += k->record.pools[i].settings.workers_max;
-    if (k->fds_for_workers < sockets + 3) {
-        say("%u listening sockets need more open files than the limit allows", sockets);
-        return 1;
-    }
-    uint32_t fds = k->fds_for_workers - sockets;
-    /* POOLD_NO_PIDFD: for tests, as when they do not fit. */
-    k->sweeping = workers + workers / 4 > fds / 3 || getenv("POOLD_NO_PIDFD") != NULL;
+    const struct record_header *header = k->record.header;
+    const struct rlimit raised = {header->nofile, k->nofile.rlim_max};
+    k->sweeping = !header->pidfds;
     k->state_fd = memfd_create("poold-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (k->state_fd >= 0 && sockets_open(k) == 0 &&
-        workers_open(&k->workers, MIN(fds / (k->sweeping ? 2 : 3), PLACES_MOST)) == 0 &&
-        messages_open(k) == 0)
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0 && k->state_fd >= 0 && sockets_open(k) == 0 &&
+        workers_open(&k->workers, header->places) == 0 && messages_open(k) == 0)
         return 0;
     say("cannot make the tables: %s", strerror(errno));
     return 1;

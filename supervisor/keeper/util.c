@@ -42,21 +42,3 @@ table_map(size_t count, size_t size)
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return map == MAP_FAILED ? NULL : map;
 }
-
-int
-fds_send(int link, const void *bytes, size_t size, const int *fds, uint32_t count)
-{
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(SPEC_FDS_MAX * sizeof(int))];
-    } control = {.header = {CMSG_LEN(count * sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
-    struct iovec iov = {(void *)(uintptr_t)bytes, size}; /* nobody writes there */
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
-    assert(count <= SPEC_FDS_MAX);
-    if (count > 0) {
-        message.msg_control = &control;
-        message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-        memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
-    }
-    return sendmsg(link, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
-}

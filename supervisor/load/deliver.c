@@ -9,11 +9,14 @@
 #include <unistd.h>
 
 #include "supervisor/load/advice.h"
+#include "supervisor/load/capacity.h"
 #include "supervisor/load/give.h"
 #include "supervisor/load/load.h"
 #include "supervisor/load/options.h"
 #include "supervisor/load/runtime.h"
 #include "supervisor/record.h"
+
+#define LOAD_LIMIT_S 60
 
 static int
 write_all(int fd, const char *bytes, size_t len)
@@ -65,6 +68,10 @@ load_give(enum load_mode mode, const struct load_options *options, const struct 
         return EX_CONFIG;
     }
     struct err err;
+    if (mode == LOAD_FIRST && capacity_check(header, &err) != 0) {
+        fprintf(stderr, "poold: %s\n", err.text);
+        return 1;
+    }
     int fd = memfd_create("poold-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     int r =
         fd < 0 ? err_errno(&err, -errno, "cannot make a memfd") : write_sealed(fd, result, &err);
@@ -82,6 +89,7 @@ load_run(enum load_mode mode, const struct load_options *options, load_refused_f
     struct err err;
     /* The keeper is our parent; without it there is nobody to hold what would be made. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    alarm(LOAD_LIMIT_S); /* nothing here takes long but a user database that does not answer */
     if (mode == LOAD_FIRST && runtime_open(options->runtime, getppid(), &err) != 0) {
         fprintf(stderr, "poold: %s\n", err.text);
         return 1;

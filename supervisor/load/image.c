@@ -61,6 +61,18 @@ image_socket_count(const struct image *image)
     return (uint32_t)(image->sockets.len / sizeof(struct record_socket));
 }
 
+uint64_t
+image_worker_count(const struct image *image)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < image_pool_count(image); i++) {
+        struct record_pool pool;
+        memcpy(&pool, image->pools.bytes + i * sizeof pool, sizeof pool);
+        count += pool.settings.workers_max;
+    }
+    return count;
+}
+
 void *
 image_finish(const struct image *image, const struct record_header *like, size_t *size)
 {

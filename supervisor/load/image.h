@@ -23,6 +23,7 @@ uint32_t image_string(struct image *, const char *);
 
 uint32_t image_pool_count(const struct image *);
 uint32_t image_socket_count(const struct image *);
+uint64_t image_worker_count(const struct image *); /* that all pools may have together */
 
 /* Puts everything behind a copy of header, whose counts and serial it fills in. Returns the memory
  * (free), or NULL when something failed. */

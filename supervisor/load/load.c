@@ -9,6 +9,7 @@
 
 #include "common/json.h"
 #include "common/text.h"
+#include "supervisor/load/capacity.h"
 #include "supervisor/load/compile.h"
 #include "supervisor/load/file.h"
 #include "supervisor/load/syntax.h"
@@ -122,6 +123,7 @@ finish(struct load *load, struct load_result *result, struct err *err)
     buffer_add(&image->text, "", 1); /* ends the errors; else "" at offset 0 is there already */
     if (load->options->runtime != NULL && load->problems.count == 0)
         engine_words_put(load, &header);
+    capacity_set(&header, image_socket_count(image), image_worker_count(image));
     header.source = image_string(image, load->source);
     buffer_add(&load->warnings, "", 1);
     header.warnings = load->warning_count;

@@ -43,6 +43,26 @@ def a_plan_that_needs_more_descriptors_than_there_are_is_refused_with_the_number
 
 
 @claim()
+def a_limit_that_is_too_low_for_anything_is_told_with_the_numbers(box):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+    poold = box.poold({}, answering=False)
+    poold.wait_end(3, 1)
+    assert "the limit of open files is 100, and poold needs at least 256" in poold.log(), poold.log()
+    poold.census()
+
+
+@claim()
+def sockets_that_do_not_fit_the_limit_are_told(box):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+    pools = {f"p{n}": box.pool(listen=[f"127.0.0.1:{1024 + n * 20 + i}" for i in range(20)])
+             for n in range(3)}
+    poold = box.poold(pools, answering=False)
+    poold.wait_end(3, 1)
+    assert "60 listening sockets need more open files than the limit allows" in poold.log(), poold.log()
+    poold.census()
+
+
+@claim()
 def a_log_that_does_not_exist_ends_poold_with_what_is_allowed(box):
     poold = box.poold({"web": box.pool("--ready", "0", ready="notify")}, logs=("nowhere",),
                       answering=False)

@@ -29,6 +29,7 @@
 
 #include <cmocka.h>
 
+#include "supervisor/load/capacity.h"
 #include "supervisor/load/options.h"
 #include "supervisor/load/runtime.h"
 #include "supervisor/verbs.h"
@@ -226,8 +227,8 @@ world_write_words(struct world *world)
     char uid[16], gid[16];
     snprintf(uid, sizeof uid, "%u", header->engine_uid);
     snprintf(gid, sizeof gid, "%u", header->engine_gid);
-    const char *const words[] = {"poold-exec",   "engine",      uid,               gid,
-                                 "poold-engine", "--state-dir", world->rendezvous, NULL};
+    const char *const words[] = {"poold-exec",  "engine",          uid, gid, "poold-engine",
+                                 "--state-dir", world->rendezvous, NULL};
     header->runtime = blob_text(&world->blob, world->runtime);
     header->engine = blob_strings(&world->blob, words);
 }
@@ -335,6 +336,10 @@ world_destroy(void **state)
 static inline void
 world_write_config(struct world *world)
 {
+    uint64_t workers = 0;
+    for (uint32_t i = 0; i < world->blob.header.pools; i++)
+        workers += world->blob.pools[i].settings.workers_max;
+    capacity_set(&world->blob.header, world->blob.header.sockets, workers);
     blob_finish(&world->blob);
     int fd = open(world->config, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     assert_true(fd >= 0);

@@ -193,6 +193,8 @@ no_shorter_piece_of_it_is_accepted(void **state)
                                               '/', RECORD_RUNTIME_MAX + 1))                  \
     X(engine_words_outside,            h->engine.at = UINT32_MAX)                            \
     X(more_engine_words_than_said,     h->engine.count--)                                    \
+    X(more_places_than_anyone_needs,   h->places = RECORD_PLACES_MAX + 1)                    \
+    X(pidfds_that_are_no_bool,         h->pidfds = 2)                                        \
     X(engine_words_and_errors,         h->errors = 1; h->pools = h->sockets = 0;             \
                                        h->text_size = blob.size - sizeof *h)                 \
     X(directory_relative,              p[1].directory = p[1].name)                           \

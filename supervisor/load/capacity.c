@@ -1,0 +1,53 @@
+/* capacity.c - what fits into the limit of open files: how many workers the keeper can hold, and
+ * whether each can have a descriptor that tells of its death. */
+#include "supervisor/load/capacity.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#define FDS_SPARE 64u        /* that always stay free */
+#define FDS_LEAST 256u       /* below it there is no room for anything */
+#define FDS_MOST  (1u << 20) /* more than any machine needs; some say a thousand million */
+
+/* As many as the system allows. It is tried, because a limit above the system's own, which was
+ * lowered since, cannot be set again. */
+static uint32_t
+nofile_raised(void)
+{
+    struct rlimit limit, raised;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 0;
+    raised = limit;
+    raised.rlim_cur = MIN(limit.rlim_max, (rlim_t)FDS_MOST);
+    if (raised.rlim_cur <= limit.rlim_cur || setrlimit(RLIMIT_NOFILE, &raised) != 0)
+        return (uint32_t)MIN(limit.rlim_cur, (rlim_t)FDS_MOST);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    return (uint32_t)raised.rlim_cur;
+}
+
+void
+capacity_set(struct record_header *header, uint32_t sockets, uint64_t workers)
+{
+    uint32_t needed = FDS_SPARE + RECORD_KEEPER_FDS + sockets;
+    header->nofile = nofile_raised();
+    uint32_t fds = header->nofile > needed ? header->nofile - needed : 0;
+    /* A worker takes its notify socket and its output pipe, and a pidfd if with it all workers fit
+     * that the configuration may ask for, and a quarter more: successors. POOLD_NO_PIDFD: for
+     * tests, as when they do not fit. */
+    header->pidfds = workers + workers / 4 <= fds / 3 && getenv("POOLD_NO_PIDFD") == NULL;
+    header->places = fds < 3 ? 0 : MIN(fds / (header->pidfds ? 3 : 2), RECORD_PLACES_MAX);
+}
+
+int
+capacity_check(const struct record_header *header, struct err *err)
+{
+    if (header->nofile < FDS_LEAST)
+        return err_set(err, -EMFILE, "the limit of open files is %u, and poold needs at least %u",
+                       header->nofile, FDS_LEAST);
+    if (header->places == 0)
+        return err_set(err, -EMFILE,
+                       "%u listening sockets need more open files than the limit allows",
+                       header->sockets);
+    return 0;
+}
