@@ -53,7 +53,7 @@ loader_run(struct keeper *k)
         sigwait(&k->signals, &signo);
         if (signo == SIGTERM || signo == SIGINT) {
             stopped = signo;
-            kill(pid, SIGKILL);
+            kill(pid, SIGTERM); /* it gives what it has made before that ends it */
         }
     }
     while (loaded_take(k, link))

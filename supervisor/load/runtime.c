@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -146,8 +147,8 @@ contents_make(int runtime, const char *path, pid_t keeper, struct err *err)
     return fd < 0 ? fd : give(LOADED_CONTROL, fd, err);
 }
 
-int
-runtime_open(const char *path, pid_t keeper, struct err *err)
+static int
+runtime_make(const char *path, pid_t keeper, struct err *err)
 {
     int runtime = directory_open(AT_FDCWD, path, err);
     if (runtime < 0)
@@ -158,5 +159,17 @@ runtime_open(const char *path, pid_t keeper, struct err *err)
     if (error == 0)
         error = contents_make(runtime, path, keeper, err);
     close(runtime);
+    return error;
+}
+
+int
+runtime_open(const char *path, pid_t keeper, struct err *err)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    /* A stop waits, or it could hit between a name that is made and the keeper's knowing of it. */
+    sigprocmask(SIG_BLOCK, &all, &before);
+    int error = runtime_make(path, keeper, err);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     return error;
 }
