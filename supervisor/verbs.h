@@ -17,7 +17,8 @@
     X(BIND)     /* index: socket record. Binds and listens -> BIND_RESULT. argument: 1: a    \
                    record of the configuration that LOADED brought; one that the configuration \
                    in force has too is bound already                                       */ \
-    X(LISTEN)   /* index: socket record. listen() again with the record's backlog          */ \
+    X(LISTEN)   /* index: socket record. listen() again with the record's backlog, for workers \
+                   set their own; a unix path that one has removed is put back -> RESTORED  */ \
     X(UNBIND)   /* index: socket record. Closes it, removes a unix path                    */ \
     X(SPAWN)    /* worker, spawn kind. A second one is answered with the first's result    */ \
     X(SIGNAL)   /* worker, signo, argument: enum signal_target                             */ \
@@ -34,6 +35,8 @@
     X(HELLO)         /* first message; see struct verb_hello. Descriptors: state memfd,     \
                         compiled configuration, control listener                           */ \
     X(BIND_RESULT)   /* index, error (0: bound), address text goes by the record            */ \
+    X(RESTORED)      /* index: its path was gone. error (0: it is there again; EEXIST: something  \
+                        else is; EXDEV: it has no second name)                             */ \
     X(SPAWNED)       /* worker, pid. Descriptors: notify socket, output pipe (kind WORKER)  */ \
     X(SPAWN_FAILED)  /* worker, step, error                                                 */ \
     X(EXECUTED)      /* worker                                                              */ \

@@ -126,6 +126,7 @@ struct socket_slot {
     int fd; /* -1: not bound */
     dev_t path_device;
     ino_t path_inode; /* of a unix listener's path, so that only ours is removed */
+    char link[36];    /* another name of it, in the runtime directory; "": none */
 };
 
 struct engine {

@@ -1,5 +1,6 @@
 /* listen.c - the listening sockets: bound, held and closed here, because workers come and go. */
 #include <netinet/in.h>
+#include <sys/random.h>
 
 #include "supervisor/keeper/keeper.h"
 
@@ -51,10 +52,25 @@ unix_path_is_stale(const char *path, const struct sockaddr_un *address)
     return refused;
 }
 
+/* Workers do unlink the path. So that it can come back as what it was, its inode keeps a second
+ * name, beside the notify sockets' and as hard to guess: the path's directory may be one that not
+ * everybody may enter. Not on another filesystem, and not without /proc: then it has none. */
+static void
+unix_path_hold(const struct keeper *k, struct socket_slot *slot, int fd)
+{
+    unsigned long long name[2];
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (getrandom(name, sizeof name, GRND_NONBLOCK) == (ssize_t)sizeof name)
+        snprintf(slot->link, sizeof slot->link, "w/%016llx%016llx", name[0], name[1]);
+    if (linkat(AT_FDCWD, path, k->loaded[LOADED_RUNTIME], slot->link, AT_SYMLINK_FOLLOW) != 0)
+        slot->link[0] = '\0';
+}
+
 /* Through a descriptor, and only of what bind has just made: the directory may be another user's,
  * who could have put something else in its place. */
 static int
-unix_owner_set(struct socket_slot *slot, const struct record_socket *record)
+unix_owner_set(const struct keeper *k, struct socket_slot *slot, const struct record_socket *record)
 {
     struct stat status = {0};
     int fd = open(unix_path(record), O_PATH | O_NOFOLLOW | O_CLOEXEC), error = 0;
@@ -68,12 +84,22 @@ unix_owner_set(struct socket_slot *slot, const struct record_socket *record)
         error = -errno;
     slot->path_device = status.st_dev;
     slot->path_inode = status.st_ino;
+    if (error == 0)
+        unix_path_hold(k, slot, fd);
     fd_close(&fd);
     return error;
 }
 
+static bool
+unix_path_is_ours(const struct socket_slot *slot, const struct record_socket *record)
+{
+    struct stat status;
+    return lstat(unix_path(record), &status) == 0 && status.st_dev == slot->path_device &&
+           status.st_ino == slot->path_inode;
+}
+
 static int
-unix_bind(struct socket_slot *slot, const struct record_socket *record)
+unix_bind(const struct keeper *k, struct socket_slot *slot, const struct record_socket *record)
 {
     struct sockaddr_un address;
     const struct sockaddr *at = (const struct sockaddr *)&address;
@@ -89,7 +115,7 @@ unix_bind(struct socket_slot *slot, const struct record_socket *record)
     }
     umask(mask);
     if (error == 0) {
-        error = unix_owner_set(slot, record);
+        error = unix_owner_set(k, slot, record);
         if (error != 0)
             unlink(unix_path(record));
     }
@@ -107,36 +133,47 @@ socket_bind(struct keeper *k, const struct verb *verb)
     const struct record_socket *record = &k->record.sockets[verb->index];
     int error = 0;
     if (slot->fd < 0) {
-        slot->fd = record->family == AF_UNIX ? unix_bind(slot, record) : inet_bind(record);
+        slot->fd = record->family == AF_UNIX ? unix_bind(k, slot, record) : inet_bind(record);
         error = MIN(slot->fd, 0);
         if (error == 0 && listen(slot->fd, (int)record->backlog) != 0) {
             error = -errno;
-            fd_close(&slot->fd);
+            socket_unbind(k, verb);
         }
     }
     message_answer(k, *verb, VERB_BIND_RESULT, STEP_NONE, -error);
 }
 
-/* A backlog that changed: listen() on a socket that listens just sets it. */
+/* listen() on a socket that listens just sets its backlog. Only of a path that was lost there is
+ * something to tell. */
 void
 socket_listen(struct keeper *k, const struct verb *verb)
 {
-    if (verb->index < k->record.header->sockets && k->sockets[verb->index].fd >= 0)
-        listen(k->sockets[verb->index].fd, (int)k->record.sockets[verb->index].backlog);
+    if (verb->index >= k->record.header->sockets || k->sockets[verb->index].fd < 0)
+        return;
+    const struct socket_slot *slot = &k->sockets[verb->index];
+    const struct record_socket *record = &k->record.sockets[verb->index];
+    listen(slot->fd, (int)record->backlog);
+    if (slot->path_inode == 0 || unix_path_is_ours(slot, record))
+        return;
+    int error = slot->link[0] == '\0' ? EXDEV : 0;
+    if (error == 0 &&
+        linkat(k->loaded[LOADED_RUNTIME], slot->link, AT_FDCWD, unix_path(record), 0) != 0)
+        error = errno;
+    message_answer(k, *verb, VERB_RESTORED, STEP_NONE, error);
 }
 
 void
 socket_unbind(struct keeper *k, const struct verb *verb)
 {
-    struct stat status;
     if (verb->index >= k->record.header->sockets || k->sockets[verb->index].fd < 0)
         return;
     struct socket_slot *slot = &k->sockets[verb->index];
     const struct record_socket *record = &k->record.sockets[verb->index];
     fd_close(&slot->fd);
-    if (record->family == AF_UNIX && lstat(unix_path(record), &status) == 0 &&
-        status.st_dev == slot->path_device && status.st_ino == slot->path_inode)
+    if (slot->path_inode != 0 && unix_path_is_ours(slot, record))
         unlink(unix_path(record));
+    if (slot->link[0] != '\0')
+        unlinkat(k->loaded[LOADED_RUNTIME], slot->link, 0);
 }
 
 int

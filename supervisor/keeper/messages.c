@@ -22,7 +22,8 @@ message_add(struct keeper *k, struct verb verb, uint32_t place)
 {
     struct messages *messages = &k->messages;
     /* What anybody outside can cause in any number has no claim on the last half. */
-    bool may_be_lost = verb.kind == VERB_STRAY || verb.kind == VERB_OUTSIDE;
+    bool may_be_lost =
+        verb.kind == VERB_STRAY || verb.kind == VERB_OUTSIDE || verb.kind == VERB_RESTORED;
     if (k->engine.link < 0 || (may_be_lost && messages->count > messages->size / 2))
         return;
     if (messages->count == messages->size) {

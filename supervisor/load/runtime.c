@@ -88,7 +88,7 @@ socket_remove(int runtime, const char *name)
         unlinkat(runtime, name, 0);
 }
 
-/* Notify sockets of workers that have gone with their poold. */
+/* Notify sockets of workers that have gone with their poold, and second names of unix listeners. */
 static void
 workers_remove(int fd)
 {

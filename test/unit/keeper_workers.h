@@ -126,6 +126,16 @@ worker_flood(const char *path)
         pause();
 }
 
+/* As many servers do: a queue of its own length on the socket that everybody shares. */
+static inline int
+worker_listen(const char *path)
+{
+    if (listen(3, 0) != 0 || mkdir(path, 0700) != 0)
+        return 1;
+    for (;;)
+        pause();
+}
+
 static inline int
 worker_main(int argc, char **argv)
 {
@@ -145,6 +155,8 @@ worker_main(int argc, char **argv)
     }
     if (strcmp(argv[1], "flood") == 0)
         return worker_flood(argv[2]);
+    if (strcmp(argv[1], "listen") == 0)
+        return worker_listen(argv[2]);
     if (strcmp(argv[1], "wait") == 0) {
         for (;;)
             pause();
