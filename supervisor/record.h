@@ -51,14 +51,14 @@ struct record_header {
     uint32_t engine_user;            /* text: the name */
     uint32_t starts_max;             /* limits.starts: 2 x the CPUs that poold may use */
     uint32_t source;                 /* text: the path of the main file */
-    uint32_t pools_max; /* most places that a later load may come to; the first load sets it, each
-                             later one keeps it, for what is sized by it lives on */
+    uint32_t pools_max;           /* most places that a later load may come to; the first load sets
+                                     it, each later one keeps it, for what is sized by it lives on */
     uint32_t pools_present;       /* pools that are there: places with `present` */
     uint32_t errors_kept;         /* not 0: the file has so many errors, so this is the last good
-                             configuration; they are at error_text, a line each */
+                                     configuration; they are at error_text, a line each */
     uint32_t error_text;          /* text; "" without */
     uint32_t runtime;             /* text: absolute path of the runtime directory, at most
-                               RECORD_RUNTIME_MAX bytes */
+                                     RECORD_RUNTIME_MAX bytes */
     struct record_strings engine; /* argv that makes poold-exec the engine (spec.h), at most
                                      RECORD_ENGINE_WORDS_MAX; count 0: not meant for a keeper */
     uint32_t nofile;              /* the limit of open files that the keeper raises its own to */

@@ -154,8 +154,8 @@ struct messages { /* a ring */
 
 struct keeper {
     const char **loader_argv; /* poold's own in it, borrowed for good */
-    bool sweeping;        /* no room for pidfds, deaths are looked for */
-    struct rlimit nofile; /* that poold was started with */
+    bool sweeping;            /* no room for pidfds, deaths are looked for */
+    struct rlimit nofile;     /* that poold was started with */
     int epoll_fd, signal_fd, state_fd;
     int loaded[LOADED_COUNT]; /* what the loader gave; -1: nothing */
     struct record record;     /* LOADED_CONFIG, mapped */
