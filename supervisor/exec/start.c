@@ -8,7 +8,8 @@
 
 #include "supervisor/exec/syscall.h"
 
-#define SIGNALS_MAX 64
+#define SIGNALS_MAX    64
+#define AUTOGROUP_NICE "-10" /* of nice(1): nine times the weight of a worker */
 
 /* libc's start-up costs more than everything that a child does here (43 CPUID instructions, each a
  * trap in a virtual machine), so there is none: design/spawn.md has the numbers. */
@@ -29,6 +30,7 @@ __asm__(".globl _start\n"
 #endif
 
 _Noreturn static void engine_run(char **argv, char *const *envp);
+static void engine_favour(void);
 static void signals_reset(void);
 static bool word_is(const char *word, const char *wanted);
 static uint32_t number_read(const char *digits);
@@ -75,6 +77,7 @@ engine_run(char **argv, char *const *envp)
     uint32_t uid = number_read(argv[0]), gid = number_read(argv[1]);
     SYS0(SYS_setsid);
     if (SYS0(SYS_geteuid) == 0) {
+        engine_favour();
         if (!identity_lock_root(&failure) || !identity_take(uid, gid, NULL, 0, &failure))
             engine_failed(failure);
     }
@@ -83,6 +86,20 @@ engine_run(char **argv, char *const *envp)
     SYS3(SYS_fcntl, HELPER_ENGINE_FD, F_SETFD, FD_CLOEXEC);
     long result = SYS5(SYS_execveat, HELPER_ENGINE_FD, "", argv + 2, envp, AT_EMPTY_PATH);
     engine_failed((struct failure){STEP_EXEC, (int)-result});
+}
+
+/* The kernel shares the CPUs between sessions (autogroups, sched(7)), and each worker leads one: when
+ * thousands start at once the engine gets one share in thousands, and whoever asks it something
+ * waits. Its own session is given a larger weight; where that is not allowed or not known, nothing
+ * is lost. The keeper's is not touched: it may be that of a person's shell. */
+static void
+engine_favour(void)
+{
+    long fd = SYS4(SYS_openat, AT_FDCWD, "/proc/self/autogroup", O_WRONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    SYS3(SYS_write, fd, AUTOGROUP_NICE, sizeof AUTOGROUP_NICE - 1);
+    SYS1(SYS_close, fd);
 }
 
 /* Exec keeps what is ignored, and libc's posix_spawn ignores two signals that no libc call can give

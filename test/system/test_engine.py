@@ -247,3 +247,24 @@ def an_engine_s_death_during_the_stop_does_not_hurry_it(box):
     poold.census()
     assert poold.log().count("supervisor-stopping") == 1
     assert "exit code 0" in poold.log() and "shutdown-timeout" not in poold.log()
+
+
+def autogroup_nice(pid):
+    return processes.read(pid, "autogroup").decode().split()[-1]
+
+
+@claim(root=True)
+def the_engine_s_session_weighs_more_than_a_worker_s(box):
+    poold = box.poold({"web": box.pool("--ready", "0", ready="notify")})
+    poold.wait_state("web", "started")
+    if not os.path.exists("/proc/self/autogroup"):
+        return  # a kernel that shares by tasks
+    ours = autogroup_nice("self")
+    for again in (False, True):
+        if again:
+            kill_engine(poold)
+        assert autogroup_nice(poold.engine_pid()) == "-10"
+        assert autogroup_nice(poold.worker("web")["pid"]) == "0"
+        assert autogroup_nice(poold.pid) == ours, "poold's own session is not its own"
+    poold.ctl("recycle", "web", "--wait")
+    assert autogroup_nice(poold.worker("web")["pid"]) == "0"
