@@ -351,6 +351,7 @@ shell_create(struct shell *shell, const struct shell_options *options, struct er
                                 shell_on_keeper_gone, shell, err)) != 0 ||
         (r = add_sinks(shell, options, err)) != 0 ||
         (r = workers_create(&shell->workers, shell, shell->limits.workers_max, err)) != 0 ||
+        (r = sockets_create(&shell->sockets, shell, shell->limits.pools_max, err)) != 0 ||
         (r = control_create(&shell->control, shell, fds[2], err)) != 0)
         return r;
     shell->boot = BOOT_ADDING;
@@ -361,6 +362,7 @@ static void
 shell_destroy(struct shell *shell)
 {
     control_destroy(&shell->control);
+    sockets_destroy(&shell->sockets);
     workers_destroy(&shell->workers);
     keeper_link_destroy(&shell->link);
     for (uint32_t i = 0; i < shell->sinks_len; i++)

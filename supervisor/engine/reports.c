@@ -214,6 +214,9 @@ shell_on_report(void *ctx, const struct verb *verb, const int *fds, uint32_t cou
     case VERB_BIND_RESULT:
         shell_bind_result(shell, verb->index, verb->error);
         return;
+    case VERB_RESTORED:
+        sockets_restored(shell->sockets, verb);
+        return;
     case VERB_SPAWNED:
     case VERB_SPAWN_FAILED:
     case VERB_EXECUTED:

@@ -76,6 +76,13 @@ shell_bind_failure(const struct shell *shell, uint32_t pool)
     return record_text(&shell->record, shell->record.sockets[socket].address);
 }
 
+const struct record_socket *
+shell_bind_failed(const struct shell *shell, uint32_t pool)
+{
+    uint32_t socket = shell->pools[pool].bind_failed;
+    return socket == NONE ? NULL : &shell->record.sockets[socket];
+}
+
 void
 shell_status(const struct shell *shell, struct shell_status *out)
 {
@@ -131,7 +138,21 @@ shell_list(struct shell *shell)
     ask(shell, VERB_LIST, (struct verb){0});
 }
 
+void
+shell_listen(struct shell *shell, uint32_t socket)
+{
+    if (shell->bound[socket])
+        ask(shell, VERB_LISTEN, (struct verb){.index = socket});
+}
+
 /* --- applying actions */
+static void
+feed_bound(struct shell *shell, uint32_t pool)
+{
+    struct event event = {.kind = EV_BOUND, .worker.pool = pool};
+    sockets_started(shell->sockets, pool);
+    shell_feed(shell, &event);
+}
 
 /* Binds what is not bound yet; the last answer decides (shell_bind_result). */
 static void
@@ -148,10 +169,8 @@ apply_bind(struct shell *shell, uint32_t pool)
         own->binds_open++;
         ask(shell, VERB_BIND, (struct verb){.index = socket});
     }
-    if (own->binds_open == 0) {
-        struct event event = {.kind = EV_BOUND, .worker.pool = pool};
-        shell_feed(shell, &event);
-    }
+    if (own->binds_open == 0)
+        feed_bound(shell, pool);
 }
 
 void
@@ -167,9 +186,12 @@ shell_bind_result(struct shell *shell, uint32_t socket, int32_t error)
     assert(own->binds_open > 0);
     if (--own->binds_open > 0)
         return;
-    struct event event = {.kind = own->bind_error != 0 ? EV_BIND_FAILED : EV_BOUND,
-                          .worker.pool = pool,
-                          .error = own->bind_error};
+    if (own->bind_error == 0) {
+        feed_bound(shell, pool);
+        return;
+    }
+    struct event event = {
+        .kind = EV_BIND_FAILED, .worker.pool = pool, .error = own->bind_error};
     shell_feed(shell, &event);
 }
 
@@ -210,9 +232,19 @@ apply_spawn(struct shell *shell, const struct action *action)
     hold_add(io_hold(shell->io, HOLD_SPAWN), begun, hold_mark());
 }
 
+/* It begins to serve, to leave, or is gone. */
+static bool
+may_change_sockets(const struct action *action)
+{
+    return action->kind == ACT_DRAIN || action->kind == ACT_RELEASE ||
+           (action->kind == ACT_EVENT && action->event == EVENT_WORKER_READY);
+}
+
 static void
 apply(struct shell *shell, const struct action *action)
 {
+    if (may_change_sockets(action))
+        sockets_touched(shell->sockets, action->worker.pool);
     switch (action->kind) {
     case ACT_BIND:
         apply_bind(shell, action->worker.pool);
@@ -334,6 +366,7 @@ arm(struct shell *shell)
     msec at = MAX(core_deadline(shell->core), shell->believe_at);
     at = MIN(at, control_deadline(shell->control));
     at = MIN(at, workers_deadline(shell->workers));
+    at = MIN(at, sockets_deadline(shell->sockets));
     for (uint32_t i = 0; i < shell->sinks_len; i++)
         at = MIN(at, sink_deadline(shell->sinks[i]));
     if (shell->boot_next != NONE)
@@ -377,6 +410,7 @@ shell_turn(void *ctx)
         shell_feed(shell, &tick);
     }
     workers_tick(shell->workers, shell_now(shell));
+    sockets_tick(shell->sockets, shell_now(shell));
     control_tick(shell->control, shell_now(shell));
     for (uint32_t i = 0; i < shell->sinks_len; i++)
         sink_tick(shell->sinks[i], shell_now(shell));

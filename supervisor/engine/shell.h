@@ -47,6 +47,11 @@ const char *shell_pool_name(const struct shell *, uint32_t pool);
 
 /* The address of the pool's socket that could not be bound last. */
 const char *shell_bind_failure(const struct shell *, uint32_t pool);
+/* That socket; NULL: none. */
+const struct record_socket *shell_bind_failed(const struct shell *, uint32_t pool);
+
+/* Has the keeper listen() again on a socket, if it is bound (VERB_LISTEN). */
+void shell_listen(struct shell *, uint32_t socket);
 
 /* What the shell knows of a worker beside the core's view. */
 struct shell_worker {

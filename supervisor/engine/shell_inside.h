@@ -7,6 +7,7 @@
 #include "supervisor/engine/keeper_link.h"
 #include "supervisor/engine/shell.h"
 #include "supervisor/engine/sinks.h"
+#include "supervisor/engine/sockets.h"
 #include "supervisor/engine/state.h"
 #include "supervisor/engine/workers.h"
 
@@ -37,6 +38,7 @@ struct shell {
     struct record record;
     struct keeper_link *link;
     struct workers *workers;
+    struct sockets *sockets;
     struct control *control;
     struct state *state;
     struct verb hello;

@@ -3,11 +3,13 @@
  * Each sentence says what happened, to whom, the measured value beside its limit, and what follows. */
 #include "supervisor/engine/tell.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "supervisor/engine/holder.h"
 #include "supervisor/verbs.h"
 
 #define TEXT_MAX  512
@@ -337,9 +339,15 @@ static void
 tell_socket_failed(struct story *story)
 {
     const struct action *action = story->action;
-    char reason[96], again[SPAN_TEXT];
+    char reason[96], again[SPAN_TEXT], who[HOLDER_NAME_MAX], text[96 + sizeof who + 16];
+    const struct record_socket *socket = shell_bind_failed(story->shell, action->worker.pool);
+    const char *error = strerror_r(action->error, reason, sizeof reason), *holder = "";
+    if (action->error == EADDRINUSE && socket != NULL)
+        holder = holder_find(socket, who);
     fields_number(&story->fields, "errno", action->error);
-    const char *text = strerror_r(action->error, reason, sizeof reason);
+    if (holder[0] != '\0')
+        fields_string(&story->fields, "holder", holder);
+    snprintf(text, sizeof text, "%s%s%s", error, holder[0] != '\0' ? ", by user " : "", holder);
     if (action->event == EVENT_SOCKET_FAILED)
         emit(story, EVENT_SOCKET_FAILED, "cannot listen on %s: %s",
              shell_bind_failure(story->shell, action->worker.pool), text);

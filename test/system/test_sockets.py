@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pwd
 import socket
 import stat
 
@@ -30,6 +31,8 @@ def an_address_in_use_stops_its_pool_only_and_is_bound_when_free(box):
         poold.wait_state("free", "started")
         event = poold.wait_event(6033, "taken")
         assert taken in event["text"] and "in use" in event["text"], event
+        me = pwd.getpwuid(os.geteuid()).pw_name
+        assert event["fields"]["holder"] == me and f"by user {me}" in event["text"], event
         pool = poold.pool("taken")
         assert pool["state"] == "stopped" and pool["error"]["errno"] == errno.EADDRINUSE, pool
         assert pool["error"]["address"] == taken and not pool["workers"], pool
@@ -50,6 +53,41 @@ def an_operator_s_start_binds_at_once(box):
         assert "bound" in said, said
     poold.ctl("start", "web", "--wait")
     load.fetch(taken)
+
+
+@claim()
+def a_unix_path_that_a_worker_removed_is_put_back(box):
+    address = box.unix("web.sock")
+    poold = box.poold({"web": box.pool("--ready", "0", listen=address, ready="notify")})
+    poold.wait_state("web", "started")
+    before = os.stat(address[5:])
+    for _ in range(2):
+        seq = poold.last_seq()
+        os.unlink(address[5:])
+        poold.ctl("recycle", "web", "--wait")
+        event = wait_until(lambda: [e for e in poold.events(6034, "web") if e["seq"] > seq],
+                           what="the path to be put back")[0]
+        assert event["fields"]["address"] == address, event
+        after = os.stat(address[5:])
+        assert (after.st_ino, after.st_mode, after.st_uid) == (
+            before.st_ino, before.st_mode, before.st_uid), after
+        load.fetch(address)
+
+
+@claim()
+def what_stands_in_a_lost_path_s_place_is_told_once_and_stays(box):
+    address = box.unix("web.sock")
+    poold = box.poold({"web": box.pool("--ready", "0", listen=address, ready="notify")})
+    poold.wait_state("web", "started")
+    os.unlink(address[5:])
+    os.mkdir(address[5:])
+    for _ in range(2):
+        poold.ctl("recycle", "web", "--wait")
+        poold.wait_event(6033, "web", errno=errno.EEXIST)
+    assert len(poold.events(6033, "web")) == 1, poold.events(6033, "web")
+    os.rmdir(address[5:])
+    poold.wait_event(6034, "web", limit=20)
+    load.fetch(address)
 
 
 @claim()

@@ -128,6 +128,13 @@ shell_last_told(const struct shell *shell, uint32_t pool)
     return NONE; /* the failure that disables a pool is told by nobody here */
 }
 
+const struct record_socket *
+shell_bind_failed(const struct shell *shell, uint32_t pool)
+{
+    (void)shell, (void)pool;
+    return NULL;
+}
+
 const char *
 shell_bind_failure(const struct shell *shell, uint32_t pool)
 {

@@ -77,6 +77,7 @@ set_up(void **state)
                                         shell_on_keeper_gone, &shell, NULL),
                      0);
     assert_int_equal(workers_create(&shell.workers, &shell, WORKERS, NULL), 0);
+    assert_int_equal(sockets_create(&shell.sockets, &shell, 1, NULL), 0);
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     assert_int_equal(control_create(&shell.control, &shell, listener, NULL), 0);
     events_sink_add(shell.events, on_event, NULL);
@@ -89,6 +90,7 @@ tear_down(void **state)
     (void)state;
     events_sink_remove(shell.events, on_event, NULL);
     control_destroy(&shell.control);
+    sockets_destroy(&shell.sockets);
     workers_destroy(&shell.workers);
     keeper_link_destroy(&shell.link);
     events_destroy(&shell.events);
