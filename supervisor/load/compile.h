@@ -9,35 +9,113 @@
 #include "common/map.h"
 #include "common/text.h"
 #include "supervisor/load/buffer.h"
+#include "supervisor/load/file.h"
 #include "supervisor/load/image.h"
 #include "supervisor/load/keys.h"
 #include "supervisor/load/load.h"
+#include "supervisor/load/inclusion.h"
+#include "supervisor/load/places.h"
 #include "supervisor/load/pool.h"
+#include "supervisor/load/preset.h"
 #include "supervisor/load/problem.h"
 
 struct identity;
 
+/* The environment that was made last (environment.c). */
+struct environment_memo {
+    bool is_filled, is_good;
+    struct environment_draft given;
+    const struct identity *identity;
+    struct record_strings env;
+    const char *path; /* value of PATH in it */
+};
+
+#define PRESET_KEYS 3 /* that a preset fills */
+
+/* A file of the configuration. */
+struct source {
+    const char *name; /* its path, printable, for messages */
+    const char *path;
+    const char *text; /* NULL: it could not be read */
+    size_t len;
+    uint64_t device, inode; /* both 0: it is no file */
+    json_t *tree;           /* NULL: it is no JSON */
+    const json_t *defaults; /* NULL: none, or wrong */
+    const json_t *pools;
+    char *owned_path, *owned_name, *owned_text; /* what fini frees */
+};
+
 struct load {
     const struct load_options *options;
-    const char *source; /* path of the file, printable, for messages */
+    const struct load_files *files;
+    const char *source; /* path of the main file, printable, for messages */
     bool is_root;       /* pools say who they run as */
     struct problems problems;
     struct buffer warnings; /* lines */
     uint32_t warning_count;
     struct pointer pointer; /* of what is being looked at */
     struct image image;
-    struct draft preset;
-    json_t *preset_values;       /* array: what preset borrows from */
-    struct identity *identities; /* list of those that were looked up */
-    struct map addresses;        /* listen.c: who listens where */
-    bool failed;                 /* out of memory */
+    struct top top;
+    json_t *built_in_values;                    /* array: what built-in values borrow from */
+    json_t *presets[PRESET_COUNT][PRESET_KEYS]; /* the values of presets */
+    char *built_in_texts[POOL_KEY_COUNT];       /* canonical; NULL: there is none */
+    struct buffer sources;                      /* of struct source; the main file is first */
+    struct identity *identities;                /* list of those that were looked up */
+    struct map addresses;                       /* listen.c: who listens where */
+    struct inclusion inclusion;
+    struct places places;
+    struct environment_memo environment;
+    bool failed; /* out of memory */
 };
 
 /* --- values.c */
 
-/* Reads value, which was given for key, into draft; reports what is wrong with it at
- * load->pointer. Returns whether it is right. */
-bool value_take(struct load *, const struct config_key *, const json_t *value, struct draft *);
+/* Reads value, which was given for key, into its member; reports what is wrong with it at
+ * load->pointer. Returns whether it is right; else the member is as it was. */
+bool value_take(struct load *, const struct config_key *, const json_t *value, void *member);
+
+/* An octal number of three or four digits up to 0777, such as "0660". */
+bool mode_parse(const json_t *value, uint32_t *out);
+
+/* --- value_limits.c, value_lists.c: the same of single types, into members of theirs */
+
+bool value_take_signed(struct load *, const struct config_key *, const json_t *value,
+                       struct signed_draft *);
+bool value_take_limit(struct load *, const struct config_key *, const json_t *value,
+                      struct limit_draft *);
+bool value_take_command(struct load *, const struct config_key *, const json_t *value,
+                        const json_t **);
+bool value_take_array(struct load *, const struct config_key *, const json_t *value,
+                      const json_t **);
+bool value_take_object(struct load *, const struct config_key *, const json_t *value,
+                       const json_t **);
+bool value_take_environment(struct load *, const struct config_key *, const json_t *value,
+                            struct environment_draft *);
+bool value_take_ready(struct load *, const struct config_key *, const json_t *value,
+                      struct ready_draft *);
+
+/* --- draft.c */
+
+/* Takes the members of the main file. */
+void top_take_object(struct load *, struct top *, const json_t *object);
+
+/* --- canonical.c */
+
+/* The value as one text that equal values share: canonical JSON. It was taken before. */
+void canonical_put(struct buffer *, const struct config_key *, const json_t *value);
+
+/* Remembers the texts of what is built in. */
+void canonical_init(struct load *);
+
+/* --- values_list.c */
+
+/* What differs from what is built in, into the pool's record. */
+void value_list_put(struct load *, struct draft *);
+
+/* --- fingerprint.c */
+
+/* Hash of all that a process of the pool is made of; its sockets are in the image. */
+uint64_t fingerprint_of(const struct load *, const struct record_pool *);
 
 /* --- refuse.c: reports at load->pointer. What returns bool returns false, except
  * value_check_string, which is true for a string. */
@@ -48,17 +126,31 @@ bool value_refuse_near(struct load *, const struct config_key *, const json_t *v
                        const struct text_nearest *); /* the nearest word, if any, is offered */
 bool value_check_string(struct load *, const json_t *value);
 
+/* --- rules.c */
+
+/* Reports every rule between keys that the pool breaks: before anything is looked up, and once its
+ * sockets are known. */
+void rules_check(struct load *, const struct draft *);
+void rules_check_sockets(struct load *, const struct draft *);
+
 /* --- identity.c */
 
 struct identity {
     struct identity *next;
-    char *asked_user, *asked_group; /* as the pool wrote them; asked_group NULL: not given */
+    char *asked_user, *asked_group; /* as the pool wrote them; NULL: not given */
+    char *asked_groups;             /* canonical; NULL: not given */
     char *user, *home, *shell;
     uid_t uid;
     gid_t gid;
     uint32_t groups, group_count;           /* as in record.h */
     char user_error[160], group_error[160]; /* "": it is there */
+    char groups_error[160];
+    size_t groups_wrong; /* element of identity.groups that groups_error is about */
 };
+
+/* The identity of these names (NULL: not given), looked up once a load. NULL: out of memory. */
+struct identity *identity_find(struct load *, const char *user, const char *group,
+                               const json_t *groups);
 
 /* The identity that draft asks for, borrowed until identities_fini; NULL: errors were reported. */
 const struct identity *identity_resolve(struct load *, const struct draft *);
@@ -73,6 +165,9 @@ void identity_engine(struct load *, struct record_header *header);
 void engine_words_put(struct load *, struct record_header *header);
 
 /* --- environment.c */
+
+/* Checks one member of `environment`, which load->pointer points to. */
+bool environment_check(struct load *, const char *name, const json_t *value);
 
 /* The environment of draft's pool into its record. Returns the value of PATH in it, borrowed until
  * the next call; NULL: errors were reported. */
@@ -97,9 +192,44 @@ bool address_parse(struct load *, const char *text, struct record_socket *);
 /* Reports `the address "TEXT" WHY` at load->pointer; returns false. Only text is escaped. */
 bool address_refuse(struct load *, const char *text, const char *why);
 
+/* --- listen_element.c */
+
+/* One element of `listen`, a string or an object. */
+struct listen_draft {
+    const char *address;      /* as it is written */
+    const char *name;         /* NULL: the pool's */
+    const char *user, *group; /* NULL: the pool's */
+    uint32_t mode, backlog;
+    bool has_mode;
+    struct record_socket socket; /* family, sockaddr and the like of the address */
+};
+
+/* Reads the element that load->pointer points to. False: refused. */
+bool listen_element_take(struct load *, const json_t *element, struct listen_draft *);
+
+/* --- owner.c */
+
+/* The owner of a unix socket's path, where its element of `listen` names one. */
+void owner_resolve(struct load *, const struct listen_draft *, struct record_socket *);
+
 /* --- listen.c */
 
-/* The sockets of draft's pool into the image and its record. */
-void listen_resolve(struct load *, struct draft *, const char *pool, const struct identity *);
+/* The sockets of draft's pool, whose place is given, into the image and its record. */
+void listen_resolve(struct load *, struct draft *, const char *pool, uint32_t place,
+                    const struct identity *);
+
+/* --- document.c */
+
+/* Compiles the main file, whose text is the first source, and all that it includes. */
+void document_compile(struct load *);
+struct source *source_at(const struct load *, size_t index);
+size_t source_count(const struct load *);
+void sources_drop_trees(struct load *);
+void sources_fini(struct load *);
+
+/* --- include.c */
+
+/* Reads the files that `include` names behind the main file's source. */
+void include_read(struct load *, const json_t *patterns);
 
 #endif

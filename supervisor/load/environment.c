@@ -35,10 +35,11 @@ name_is_own(const char *name)
     return false;
 }
 
-/* One member of `environment`, which load->pointer points to. */
-static bool
-check_variable(struct load *load, const char *name, const json_t *value)
+bool
+environment_check(struct load *load, const char *name, const json_t *value)
 {
+    if (is_comment(name))
+        return value_check_string(load, value);
     size_t before = load->problems.count;
     char found[JSON_FOUND_MAX];
     if (!name_is_valid(name))
@@ -80,25 +81,17 @@ set_clean(struct variable *list, size_t *count, const struct identity *identity)
         set_variable(list, count, "TZ", zone);
 }
 
-/* Adds what the pool's `environment` says; false: something in it was refused. */
-static bool
-set_given(struct load *load, struct variable *list, size_t *count, const json_t *given)
+/* Adds what a layer of `environment` says; it was checked when it was taken. */
+static void
+set_given(struct variable *list, size_t *count, const json_t *given)
 {
-    bool good = true;
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)given, name, value)
     {
-        struct pointer_mark mark = pointer_enter_member(&load->pointer, name);
-        if (is_comment(name))
-            value_check_string(load, value);
-        else if (check_variable(load, name, value))
+        if (!is_comment(name))
             set_variable(list, count, name, json_string_value(value));
-        else
-            good = false;
-        pointer_leave(&load->pointer, mark);
     }
-    return good;
 }
 
 /* "NAME=value", each with its NUL, into the record. */
@@ -119,25 +112,57 @@ put_variables(struct load *load, const struct variable *list, size_t count,
     return good;
 }
 
+/* Pools that inherit one environment and have one user have it in common. */
+static bool
+memo_holds(const struct environment_memo *memo, const struct environment_draft *given,
+           const struct identity *identity)
+{
+    return memo->is_filled && memo->identity == identity && memo->given.count == given->count &&
+           memcmp(memo->given.layers, given->layers, given->count * sizeof given->layers[0]) == 0;
+}
+
+/* Makes the environment and remembers it. */
+static void
+environment_make(struct load *load, const struct environment_draft *given,
+                 const struct identity *identity)
+{
+    enum { CLEAN_MAX = 7 };
+    struct environment_memo *memo = &load->environment;
+    size_t count = 0, room = CLEAN_MAX;
+    for (uint32_t i = 0; i < given->count; i++)
+        room += json_object_size(given->layers[i]);
+    struct variable *list = calloc(room, sizeof *list);
+    if (list == NULL) {
+        load->failed = true;
+        return;
+    }
+    set_clean(list, &count, identity);
+    for (uint32_t i = 0; i < given->count; i++)
+        set_given(list, &count, given->layers[i]);
+    memo->is_good = put_variables(load, list, count, &memo->env);
+    memo->path = list[0].value; /* PATH is set first, and replaced in place */
+    memo->is_filled = memo->is_good;
+    memo->given = *given;
+    memo->identity = identity;
+    free(list);
+}
+
 const char *
 environment_resolve(struct load *load, struct draft *draft, const struct identity *identity)
 {
     static char name[] = "nobody", home[] = "/", shell[] = "/bin/sh";
     static const struct identity nobody = {.user = name, .home = home, .shell = shell};
-    enum { CLEAN_MAX = 7 };
-    size_t count = 0;
-    struct variable *list = calloc(CLEAN_MAX + json_object_size(draft->environment), sizeof *list);
-    if (list == NULL) {
-        load->failed = true;
+    struct environment_memo *memo = &load->environment;
+    if (!draft_is_right(draft, "environment"))
         return NULL;
+    if (identity == NULL) /* with an unknown user the rest of the pool is still checked */
+        identity = &nobody;
+    if (!memo_holds(memo, &draft->environment, identity)) {
+        memo->is_good = false;
+        struct pointer before = draft_enter(load, draft, "environment");
+        environment_make(load, &draft->environment, identity);
+        load->pointer = before;
     }
-    /* With an unknown user the rest of the pool is still checked. */
-    set_clean(list, &count, identity == NULL ? &nobody : identity);
-    struct pointer_mark mark = pointer_enter_member(&load->pointer, "environment");
-    bool good = set_given(load, list, &count, draft->environment) &&
-                put_variables(load, list, count, &draft->record.env);
-    pointer_leave(&load->pointer, mark);
-    const char *path = good ? list[0].value : NULL; /* PATH is set first, and replaced in place */
-    free(list);
-    return path;
+    draft->record.env = memo->env;
+    return memo->is_good ? memo->path : NULL;
 }

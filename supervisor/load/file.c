@@ -111,7 +111,8 @@ file_read_descriptor(int fd, const char *path, size_t size_max, struct file_text
         free(bytes);
         return r;
     }
-    *out = (struct file_text){.bytes = bytes, .len = size};
+    *out = (struct file_text){
+        .bytes = bytes, .len = size, .device = before.st_dev, .inode = before.st_ino};
     return 0;
 }
 

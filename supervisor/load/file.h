@@ -8,6 +8,7 @@
 struct file_text {
     char *bytes; /* never NULL after success; free */
     size_t len;
+    uint64_t device, inode; /* two names of one file share them */
 };
 
 /* Reads the file at path whole. Refuses, without blocking, what is not a regular file, is larger
@@ -21,5 +22,22 @@ int file_read(const char *path, size_t size_max, struct file_text *, struct err 
 /* One try of it with an open descriptor; -EAGAIN: what is at path now is not what was read. */
 int file_read_descriptor(int fd, const char *path, size_t size_max, struct file_text *,
                          struct err *);
+
+/* The files that a pattern (glob(7)) names. */
+struct file_names {
+    char **list; /* in the order of their names */
+    size_t count;
+};
+
+/* Finds them. Returns 0, also when there are none, or a negative errno with the reason in err; no
+ * more than most. The caller ends with file_names_fini. */
+int file_match(const char *pattern, size_t most, struct file_names *, struct err *);
+void file_names_fini(struct file_names *);
+
+/* Where files come from: the file system, or what a test puts in its place. */
+struct load_files {
+    int (*read)(const char *path, size_t size_max, struct file_text *, struct err *);
+    int (*match)(const char *pattern, size_t most, struct file_names *, struct err *);
+};
 
 #endif

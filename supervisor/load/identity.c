@@ -12,7 +12,6 @@
 #include "supervisor/load/database.h"
 
 #define GROUPS_MAX 65536 /* NGROUPS_MAX of the kernel */
-#define NOBODY     65534u
 
 /* The groups that the user database gives the user, into the image. */
 static void
@@ -63,9 +62,33 @@ look_up_group(struct identity *identity)
     free(entry.bytes);
 }
 
+/* The groups that the pool names, a JSON array, into the image. */
+static void
+take_named_groups(struct load *load, struct identity *identity, const json_t *names)
+{
+    size_t count = json_array_size(names);
+    gid_t *groups = calloc(count + 1, sizeof *groups);
+    load->failed = load->failed || groups == NULL;
+    for (size_t i = 0; i < count && groups != NULL; i++) {
+        const char *name = json_string_value(json_array_get(names, i));
+        struct database_entry entry;
+        int r = database_find(DATABASE_GROUP_NAME, name, 0, &entry);
+        if (r != 0) {
+            database_explain(DATABASE_GROUP_NAME, name, r, identity->groups_error);
+            identity->groups_wrong = i;
+            break;
+        }
+        groups[i] = entry.group.gr_gid;
+        free(entry.bytes);
+    }
+    identity->group_count = (uint32_t)count;
+    identity->groups = image_bytes(&load->image, groups, count * sizeof *groups, 4);
+    free(groups);
+}
+
 /* As root: who the pool names. */
 static void
-look_up(struct load *load, struct identity *identity)
+look_up(struct load *load, struct identity *identity, const json_t *groups)
 {
     struct database_entry entry;
     int r = database_find(DATABASE_USER_NAME, identity->asked_user, 0, &entry);
@@ -76,7 +99,9 @@ look_up(struct load *load, struct identity *identity)
         free(entry.bytes);
     }
     look_up_group(identity);
-    if (identity->user_error[0] == '\0' && identity->group_error[0] == '\0')
+    if (groups != NULL)
+        take_named_groups(load, identity, groups);
+    else if (identity->user_error[0] == '\0' && identity->group_error[0] == '\0')
         take_groups(load, identity);
 }
 
@@ -105,6 +130,9 @@ look_up_own(struct identity *identity)
     if (identity->group_error[0] == '\0' && identity->gid != own)
         snprintf(identity->group_error, sizeof identity->group_error,
                  "poold does not run as root, so workers keep its own group; leave the key out");
+    if (identity->asked_groups != NULL)
+        snprintf(identity->groups_error, sizeof identity->groups_error,
+                 "poold does not run as root, so workers keep its own groups; leave the key out");
 }
 
 static bool
@@ -122,16 +150,24 @@ copy_of(struct load *load, const char *string)
     return copy;
 }
 
-/* The identity of these names, looked up once a load. NULL: out of memory. */
-static struct identity *
-identity_find(struct load *load, const char *user, const char *group)
+/* The text that equal lists of groups share; NULL: no list. The caller's. */
+static char *
+groups_text(struct load *load, const json_t *groups)
 {
-    struct identity *identity = load->identities;
-    for (; identity != NULL; identity = identity->next) {
-        if (is_equal(identity->asked_user, user) && is_equal(identity->asked_group, group))
-            return identity;
-    }
-    identity = calloc(1, sizeof *identity);
+    struct buffer text = {0};
+    if (groups == NULL)
+        return NULL;
+    canonical_put(&text, key_find(SCOPE_POOL, "identity.groups"), groups);
+    buffer_add(&text, "", 1);
+    load->failed = load->failed || text.failed;
+    return text.bytes;
+}
+
+/* A new entry of the list, looked up. */
+static struct identity *
+identity_add(struct load *load, const char *user, const char *group, const json_t *groups)
+{
+    struct identity *identity = calloc(1, sizeof *identity);
     if (identity == NULL) {
         load->failed = true;
         return NULL;
@@ -140,10 +176,11 @@ identity_find(struct load *load, const char *user, const char *group)
     load->identities = identity;
     identity->asked_user = copy_of(load, user);
     identity->asked_group = copy_of(load, group);
+    identity->asked_groups = groups_text(load, groups);
     if (load->failed)
         return NULL;
     if (load->is_root)
-        look_up(load, identity);
+        look_up(load, identity, groups);
     else
         look_up_own(identity);
     bool complete = identity->user != NULL && identity->home != NULL && identity->shell != NULL;
@@ -152,20 +189,38 @@ identity_find(struct load *load, const char *user, const char *group)
     return load->failed ? NULL : identity;
 }
 
-/* Reports at /identity/NAME of the pool. */
-static void
-refuse(struct load *load, const char *name, const char *text)
+struct identity *
+identity_find(struct load *load, const char *user, const char *group, const json_t *groups)
 {
-    struct pointer_mark mark = pointer_enter_member(&load->pointer, "identity");
-    pointer_enter_member(&load->pointer, name);
+    char *text = groups_text(load, groups);
+    struct identity *identity = load->identities;
+    while (identity != NULL &&
+           !(is_equal(identity->asked_user, user) && is_equal(identity->asked_group, group) &&
+             is_equal(identity->asked_groups, text)))
+        identity = identity->next;
+    free(text);
+    return identity != NULL ? identity : identity_add(load, user, group, groups);
+}
+
+/* Reports at the key, wherever it was given. */
+static void
+refuse(struct load *load, const struct draft *draft, const char *path, size_t element,
+       const char *text)
+{
+    if (text[0] == '\0')
+        return;
+    struct pointer before = draft_enter(load, draft, path);
+    if (element != SIZE_MAX)
+        pointer_enter_element(&load->pointer, element);
     problem_add(&load->problems, &load->pointer, PROBLEM_AT_VALUE, "%s", text);
-    pointer_leave(&load->pointer, mark);
+    load->pointer = before;
 }
 
 const struct identity *
 identity_resolve(struct load *load, const struct draft *draft)
 {
-    if (!draft_is_right(draft, "identity.user") || !draft_is_right(draft, "identity.group"))
+    if (!draft_is_right(draft, "identity.user") || !draft_is_right(draft, "identity.group") ||
+        !draft_is_right(draft, "identity.groups"))
         return NULL;
     if (load->is_root && draft->user == NULL) {
         if (!draft->is_misnamed)
@@ -174,14 +229,17 @@ identity_resolve(struct load *load, const struct draft *draft)
                         "must name its user, \"root\" too");
         return NULL;
     }
-    const struct identity *identity = identity_find(load, draft->user, draft->group);
+    const struct identity *identity = identity_find(load, draft->user, draft->group, draft->groups);
     if (identity == NULL)
         return NULL;
-    if (identity->user_error[0] != '\0')
-        refuse(load, "user", identity->user_error);
-    if (identity->group_error[0] != '\0')
-        refuse(load, "group", identity->group_error);
-    return identity->user_error[0] == '\0' && identity->group_error[0] == '\0' ? identity : NULL;
+    size_t wrong =
+        identity->asked_groups != NULL && load->is_root ? identity->groups_wrong : SIZE_MAX;
+    refuse(load, draft, "identity.user", SIZE_MAX, identity->user_error);
+    refuse(load, draft, "identity.group", SIZE_MAX, identity->group_error);
+    refuse(load, draft, "identity.groups", wrong, identity->groups_error);
+    bool good = identity->user_error[0] == '\0' && identity->group_error[0] == '\0' &&
+                identity->groups_error[0] == '\0';
+    return good ? identity : NULL;
 }
 
 void
@@ -192,51 +250,10 @@ identities_fini(struct load *load)
         load->identities = identity->next;
         free(identity->asked_user);
         free(identity->asked_group);
+        free(identity->asked_groups);
         free(identity->user);
         free(identity->home);
         free(identity->shell);
         free(identity);
-    }
-}
-
-/* The stand-in for a user that nobody named and nobody made. */
-static void
-engine_is_nobody(struct load *load, struct record_header *header)
-{
-    header->engine_uid = header->engine_gid = NOBODY;
-    header->engine_user = image_string(&load->image, "nobody");
-    load->warning_count++;
-    buffer_print(&load->warnings,
-                 "the engine runs as user %u, as there is no user \"" LOAD_ENGINE_USER "\"; create "
-                 "it, or give --engine-user\n",
-                 NOBODY);
-}
-
-void
-identity_engine(struct load *load, struct record_header *header)
-{
-    const char *name = load->options->engine_user;
-    if (name == NULL)
-        name = LOAD_ENGINE_USER;
-    header->engine_uid = geteuid();
-    header->engine_gid = getegid();
-    struct database_entry entry;
-    char why[DATABASE_TEXT_MAX];
-    if (!load->is_root) {
-        const struct identity *own = identity_find(load, NULL, NULL);
-        header->engine_user = own == NULL ? 0 : image_string(&load->image, own->user);
-        return;
-    }
-    int r = database_find(DATABASE_USER_NAME, name, 0, &entry);
-    if (r == 0) {
-        header->engine_uid = entry.user.pw_uid;
-        header->engine_gid = entry.user.pw_gid;
-        header->engine_user = image_string(&load->image, entry.user.pw_name);
-        free(entry.bytes);
-    } else if (r == -ENOENT && load->options->engine_user == NULL) {
-        engine_is_nobody(load, header);
-    } else {
-        database_explain(DATABASE_USER_NAME, name, r, why);
-        problem_add(&load->problems, NULL, PROBLEM_AT_FILE, "--engine-user: %s", why);
     }
 }

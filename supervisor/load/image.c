@@ -81,8 +81,8 @@ image_finish(const struct image *image, const struct record_header *like, size_t
     memcpy(header.magic, RECORD_MAGIC, sizeof header.magic);
     header.version = RECORD_VERSION;
     header.pools = image_pool_count(image);
-    header.pools_present = header.pools;
-    header.pools_max = MAX(2 * header.pools, POOLS_MAX_LEAST);
+    if (header.pools_max == 0)
+        header.pools_max = MAX(2 * header.pools, POOLS_MAX_LEAST);
     header.sockets = image_socket_count(image);
     header.text_size = image->text.len;
     header.serial = 0;

@@ -9,8 +9,6 @@
 #include "common/text.h"
 #include "supervisor/load/compile.h"
 
-#define BACKLOG_DEFAULT 1000u /* IIS's queueLength; the kernel caps it at somaxconn */
-
 /* --- Two sockets cannot have one address, nor an address and its family's wildcard one port. */
 
 enum claim { CLAIM_EXACT, CLAIM_ANY_OF_PORT, CLAIM_WILDCARD };
@@ -98,89 +96,174 @@ socket_at(const struct load *load, uint32_t index)
     return (const struct record_socket *)sockets + index;
 }
 
-/* The element of the pool's list that says so. */
-static size_t
-element_of(const struct draft *draft, const char *address)
+/* --- The list of a pool: first what is wanted, then, if all of it may be, the sockets. */
+
+struct wanted {
+    struct listen_draft listen;
+    const char *text; /* the address for messages; a wildcard's, when it became several */
+    size_t element;
+};
+
+struct wanted_list {
+    struct wanted list[SOCKETS_A_POOL_MAX];
+    uint32_t count;
+    uint32_t refused; /* text: the pool may not listen there; 0: it may */
+    bool too_many;
+};
+
+static void
+want(struct load *load, struct wanted_list *wanted, const struct wanted *one)
 {
-    size_t index;
-    json_t *element;
-    json_array_foreach(draft->listen, index, element)
-    {
-        if (json_is_string(element) && strcmp(json_string_value(element), address) == 0)
-            break;
+    if (wanted->count < SOCKETS_A_POOL_MAX)
+        wanted->list[wanted->count++] = *one;
+    else if (!wanted->too_many)
+        problem_add(&load->problems, &load->pointer, PROBLEM_AT_VALUE,
+                    "with listen_addresses the pool comes to more than %u sockets",
+                    SOCKETS_A_POOL_MAX);
+    wanted->too_many = wanted->count == SOCKETS_A_POOL_MAX;
+}
+
+/* The pool does not start with an address outside the list: it fails closed, and says so. */
+static void
+refuse_outside(struct load *load, struct wanted_list *wanted, const char *text, const char *why)
+{
+    char escaped[TEXT_WORD_MAX * 2], list[INCLUSION_LIST_MAX], all[512];
+    if (wanted->refused != 0)
+        return;
+    text_escape(escaped, sizeof escaped, text, strlen(text));
+    snprintf(all, sizeof all, "\"%s\" %s listen_addresses (%s)", escaped, why,
+             inclusion_text(&load->inclusion, list));
+    wanted->refused = image_string(&load->image, all);
+}
+
+/* One socket for each address that the wildcard may stand for. */
+static void
+want_each(struct load *load, struct wanted_list *wanted, const struct wanted *wildcard)
+{
+    struct wanted one = *wildcard;
+    char text[INCLUSION_TEXT_MAX];
+    uint32_t i = 0;
+    for (;
+         inclusion_expand(&load->inclusion, &wildcard->listen.socket, i, &one.listen.socket, text);
+         i++) {
+        one.listen.socket.address = image_string(&load->image, text);
+        want(load, wanted, &one);
     }
-    return index;
+    if (i == 0)
+        refuse_outside(load, wanted, wildcard->text, "stands for none of");
+}
+
+static void
+want_element(struct load *load, struct wanted_list *wanted, const json_t *element, size_t index)
+{
+    struct wanted one = {.element = index};
+    if (!listen_element_take(load, element, &one.listen))
+        return;
+    one.text = one.listen.address;
+    if (load->inclusion.count > 0 && inclusion_is_wildcard(&one.listen.socket)) {
+        want_each(load, wanted, &one);
+        return;
+    }
+    if (!inclusion_allows(&load->inclusion, &one.listen.socket))
+        refuse_outside(load, wanted, one.text, "is outside");
+    one.listen.socket.address = image_string(&load->image, one.text);
+    want(load, wanted, &one);
 }
 
 /* The same socket a second time, in the same list. */
 static void
-refuse_twice(struct load *load, const struct draft *draft, const char *text, const char *address)
+refuse_twice(struct load *load, const struct wanted *one, const struct wanted *other)
 {
     const char *pointer = load->pointer.text, *last = strrchr(pointer, '/');
     char why[sizeof load->pointer.text + 64];
     snprintf(why, sizeof why, "is there already, at %.*s/%zu", (int)(last - pointer), pointer,
-             element_of(draft, address));
-    address_refuse(load, text, why);
+             other->element);
+    address_refuse(load, one->text, why);
 }
 
 static void
-refuse_claimed(struct load *load, const struct draft *draft, const char *text,
-               const struct record_socket *socket, uint32_t index)
+refuse_claimed(struct load *load, const struct wanted_list *wanted, const struct wanted *one,
+               uint32_t first, uint32_t index)
 {
-    const struct record_socket *other = socket_at(load, index);
-    const char *texts = load->image.text.bytes;
+    const struct record_socket *other = socket_at(load, index), *socket = &one->listen.socket;
     bool same = other->family == socket->family && other->dual == socket->dual &&
                 memcmp(other->sockaddr, socket->sockaddr, sizeof socket->sockaddr) == 0;
-    if (same && index >= draft->record.socket_first) {
-        refuse_twice(load, draft, text, texts + other->address);
+    if (same && index >= first) {
+        refuse_twice(load, one, &wanted->list[index - first]);
         return;
     }
+    const char *text = load->image.text.bytes + other->address;
     char why[TEXT_WORD_MAX * 4], address[TEXT_WORD_MAX * 2];
-    text_escape(address, sizeof address, texts + other->address, strlen(texts + other->address));
-    /* name is the pool's until sockets have names of their own. */
+    text_escape(address, sizeof address, text, strlen(text));
     snprintf(why, sizeof why, "cannot be bound together with \"%s\" of the pool \"%.64s\"", address,
-             texts + other->name);
-    address_refuse(load, text, why);
+             place_name(load, other->pool));
+    address_refuse(load, one->text, why);
 }
 
+/* Completes the socket's record, which has its address, and puts it into the image. */
 static void
-add_socket(struct load *load, struct draft *draft, const char *pool, const char *text,
-           const struct identity *identity)
+add_socket(struct load *load, struct draft *draft, const char *pool, uint32_t place,
+           const struct identity *identity, struct wanted *one)
 {
-    struct record_socket socket;
-    memset(&socket, 0, sizeof socket);
-    if (!address_parse(load, text, &socket))
-        return;
-    uint32_t index = image_socket_count(&load->image);
-    uint32_t other = claim_address(load, &socket, index);
-    if (other != NONE && !load->image.text.failed && !load->image.sockets.failed) {
-        refuse_claimed(load, draft, text, &socket, other);
-        return;
-    }
-    socket.pool = image_pool_count(&load->image);
-    socket.name = image_string(&load->image, pool);
-    socket.address = image_string(&load->image, text);
-    socket.backlog = BACKLOG_DEFAULT;
-    socket.uid = identity == NULL ? 0 : identity->uid;
-    socket.gid = identity == NULL ? 0 : identity->gid;
-    buffer_add(&load->image.sockets, &socket, sizeof socket);
+    struct record_socket *socket = &one->listen.socket;
+    const struct listen_draft *listen = &one->listen;
+    socket->pool = place;
+    socket->name = image_string(&load->image, listen->name != NULL ? listen->name : pool);
+    socket->backlog = listen->backlog != 0 ? listen->backlog : draft->queue_length;
+    socket->blocking =
+        draft->record.handoff == HANDOFF_STDIN || draft->record.handoff == HANDOFF_FPM;
+    if (listen->has_mode)
+        socket->mode = listen->mode;
+    socket->uid = identity == NULL ? 0 : identity->uid;
+    socket->gid = identity == NULL ? 0 : identity->gid;
+    if (socket->family == AF_UNIX)
+        owner_resolve(load, listen, socket);
+    buffer_add(&load->image.sockets, socket, sizeof *socket);
     draft->record.socket_count++;
 }
 
+static void
+add_sockets(struct load *load, struct draft *draft, const char *pool, uint32_t place,
+            const struct identity *identity, struct wanted_list *wanted)
+{
+    uint32_t first = image_socket_count(&load->image);
+    struct wanted *kept = wanted->list; /* of those that became sockets, at their index */
+    for (uint32_t i = 0; i < wanted->count; i++) {
+        struct wanted one = wanted->list[i];
+        struct pointer_mark mark = pointer_enter_element(&load->pointer, one.element);
+        uint32_t index = image_socket_count(&load->image);
+        uint32_t other = claim_address(load, &one.listen.socket, index);
+        if (load->image.text.failed || load->image.sockets.failed) {
+            load->failed = true;
+        } else if (other != NONE) {
+            refuse_claimed(load, wanted, &one, first, other);
+        } else {
+            kept[index - first] = one;
+            add_socket(load, draft, pool, place, identity, &one);
+        }
+        pointer_leave(&load->pointer, mark);
+    }
+}
+
 void
-listen_resolve(struct load *load, struct draft *draft, const char *pool,
+listen_resolve(struct load *load, struct draft *draft, const char *pool, uint32_t place,
                const struct identity *identity)
 {
-    size_t index;
+    struct wanted_list wanted = {.count = 0};
+    size_t index, problems_before = load->problems.count;
     json_t *element;
     draft->record.socket_first = image_socket_count(&load->image);
     struct pointer_mark list = pointer_enter_member(&load->pointer, "listen");
     json_array_foreach(draft->listen, index, element)
     {
         struct pointer_mark mark = pointer_enter_element(&load->pointer, index);
-        if (value_check_string(load, element))
-            add_socket(load, draft, pool, json_string_value(element), identity);
+        want_element(load, &wanted, element, index);
         pointer_leave(&load->pointer, mark);
     }
+    draft->record.refused = wanted.refused;
+    draft->wants_sockets = wanted.count;
+    draft->has_wrong_sockets = load->problems.count > problems_before;
+    if (wanted.refused == 0 && place != NONE)
+        add_sockets(load, draft, pool, place, identity, &wanted);
     pointer_leave(&load->pointer, list);
 }

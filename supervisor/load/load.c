@@ -12,7 +12,6 @@
 #include "supervisor/load/capacity.h"
 #include "supervisor/load/compile.h"
 #include "supervisor/load/file.h"
-#include "supervisor/load/syntax.h"
 
 #define TREES_BYTES_MAX ((size_t)128 << 20) /* 5,000 pools need 25 MiB */
 
@@ -27,98 +26,53 @@ starts_of_this_host(void)
     return (uint32_t)MAX(count, 1) * 2;
 }
 
+/* All errors, file by file, as the text area of an image that holds nothing else. */
 static void
-compile_pools(struct load *load, const json_t *pools)
+print_problems(struct load *load)
 {
-    char found[JSON_FOUND_MAX];
-    if (!json_is_object(pools)) {
-        problem_add(&load->problems, &load->pointer, PROBLEM_AT_VALUE,
-                    "found %s, but an object of pools is needed", json_found(pools, found));
+    size_t count = source_count(load);
+    struct problem_file *files = calloc(count + 1, sizeof *files);
+    load->failed = load->failed || files == NULL;
+    image_fini(&load->image);
+    load->image = (struct image){0};
+    if (load->failed) {
+        free(files);
         return;
     }
-    const char *name;
-    json_t *pool;
-    json_object_foreach((json_t *)(uintptr_t)pools, name, pool)
-    {
-        struct pointer_mark mark = pointer_enter_member(&load->pointer, name);
-        if (is_comment(name))
-            value_check_string(load, pool);
-        else
-            pool_compile(load, name, pool);
-        pointer_leave(&load->pointer, mark);
+    files[0].name = load->source; /* there may be no file at all */
+    for (size_t i = 0; i < count; i++) {
+        const struct source *source = source_at(load, i);
+        files[i] = (struct problem_file){source->name, source->text, source->len};
+        problems_locate(&load->problems, (uint32_t)i, &files[i]);
     }
-}
-
-/* One member of the document's object, which load->pointer points to. */
-static void
-compile_member(struct load *load, const char *name, const json_t *value)
-{
-    char escaped[TEXT_WORD_MAX + 4];
-    struct text_nearest nearest;
-    if (strcmp(name, "pools") == 0) {
-        compile_pools(load, value);
-    } else if (is_comment(name)) {
-        value_check_string(load, value);
-    } else {
-        text_nearest_init(&nearest, name);
-        text_nearest_offer(&nearest, "pools");
-        text_escape(escaped, sizeof escaped, name, strlen(name));
-        problem_add(&load->problems, &load->pointer, PROBLEM_AT_KEY,
-                    "unknown key \"%s\"; %s\"pools\"%s", escaped,
-                    nearest.best[0] == '\0' ? "the only one here is " : "did you mean ",
-                    nearest.best[0] == '\0' ? "" : "?");
-    }
+    problems_print(&load->problems, files, &load->image.text);
+    free(files);
 }
 
 static void
-compile_document(struct load *load, const json_t *document)
+put_top(const struct load *load, struct record_header *header)
 {
-    char found[JSON_FOUND_MAX];
-    if (!json_is_object(document)) {
-        problem_add(&load->problems, &load->pointer, PROBLEM_AT_VALUE,
-                    "found %s, but an object with \"pools\" is needed",
-                    json_found(document, found));
-        return;
-    }
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)document, name, value)
-    {
-        struct pointer_mark mark = pointer_enter_member(&load->pointer, name);
-        compile_member(load, name, value);
-        pointer_leave(&load->pointer, mark);
-    }
-}
-
-static void
-compile_text(struct load *load, const char *text, size_t len)
-{
-    json_t *document = syntax_parse(load, text, len);
-    if (document != NULL) {
-        if (pool_preset(load, &load->preset) == 0)
-            compile_document(load, document);
-        else
-            load->failed = true;
-    }
-    json_decref(load->preset_values);
-    json_decref(document);
-    if (load->problems.count > 0)
-        problems_locate(&load->problems, text, len);
+    const struct record *in_force = load->options->in_force;
+    header->starts_max = load->top.starts != 0 ? load->top.starts : starts_of_this_host();
+    header->log_facility = load->top.log_facility;
+    header->log_level = load->top.log_level;
+    header->pools_present = load->places.present;
+    header->pools_max = in_force == NULL ? 0 : in_force->header->pools_max;
 }
 
 /* Turns what was compiled, or what was wrong, into the image. */
 static int
 finish(struct load *load, struct load_result *result, struct err *err)
 {
-    struct record_header header = {.starts_max = starts_of_this_host()};
+    struct record_header header = {.version = RECORD_VERSION};
     struct image *image = &load->image;
+    put_top(load, &header);
     identity_engine(load, &header);
     if (load->problems.count > 0) {
         header.engine_user = 0; /* went with the image */
-        image_fini(image);
-        *image = (struct image){0};
-        problems_print(&load->problems, load->source, &image->text);
+        header.pools_present = 0;
         header.errors = (uint32_t)load->problems.count;
+        print_problems(load);
     }
     buffer_add(&image->text, "", 1); /* ends the errors; else "" at offset 0 is there already */
     if (load->options->runtime != NULL && load->problems.count == 0)
@@ -134,23 +88,55 @@ finish(struct load *load, struct load_result *result, struct err *err)
     return result->image == NULL ? err_set(err, -ENOMEM, "out of memory") : 0;
 }
 
+static const struct load_files file_system = {.read = file_read, .match = file_match};
+
 static void
 load_init(struct load *load, const struct load_options *options, const char *source)
 {
-    *load = (struct load){.options = options, .source = source, .is_root = geteuid() == 0};
-    pointer_init(&load->pointer);
+    *load = (struct load){.options = options,
+                          .files = options->files != NULL ? options->files : &file_system,
+                          .source = source,
+                          .is_root = geteuid() == 0};
+    pointer_init(&load->pointer, 0);
     image_string(&load->image, ""); /* offset 0 is what a field says that says nothing */
     json_setup();
+}
+
+/* Everything but what the image and the problems need: the trees, inside their budget. */
+static void
+trees_fini(struct load *load)
+{
+    presets_fini(load);
+    json_decref(load->built_in_values);
+    sources_drop_trees(load);
 }
 
 static void
 load_fini(struct load *load)
 {
+    for (size_t i = 0; i < POOL_KEY_COUNT; i++)
+        free(load->built_in_texts[i]);
+    sources_fini(load);
+    places_fini(load);
     identities_fini(load);
     problems_fini(&load->problems);
     buffer_fini(&load->warnings);
     map_fini(&load->addresses);
     image_fini(&load->image);
+}
+
+/* Compiles the main file's text, and all that it includes. */
+static int
+load_text(struct load *load, const struct source *main, struct load_result *result, struct err *err)
+{
+    buffer_add(&load->sources, main, sizeof *main);
+    load->failed = load->sources.failed;
+    json_budget_begin(TREES_BYTES_MAX);
+    if (!load->failed)
+        document_compile(load);
+    trees_fini(load);
+    json_budget_end();
+    return finish(load, result, err);
 }
 
 /* The place of the configuration when nobody says another one. */
@@ -172,21 +158,26 @@ default_place(char buf[4096])
 int
 load_compile(const struct load_options *options, struct load_result *result, struct err *err)
 {
-    char place[4096], source[4096];
+    char place[4096], name[4096];
     const char *path = options->config != NULL ? options->config : default_place(place);
     struct load load;
     struct file_text file = {0};
     struct err why;
-    text_escape(source, sizeof source, path, strlen(path));
-    load_init(&load, options, source);
-    if (file_read(path, LOAD_FILE_MAX, &file, &why) != 0) {
+    int r;
+    text_escape(name, sizeof name, path, strlen(path));
+    load_init(&load, options, name);
+    if (load.files->read(path, LOAD_FILE_MAX, &file, &why) != 0) {
         problem_add(&load.problems, NULL, PROBLEM_AT_FILE, "%s", why.text);
+        r = finish(&load, result, err);
     } else {
-        json_budget_begin(TREES_BYTES_MAX);
-        compile_text(&load, file.bytes, file.len);
-        json_budget_end();
+        const struct source main = {.name = name,
+                                    .path = path,
+                                    .text = file.bytes,
+                                    .len = file.len,
+                                    .device = file.device,
+                                    .inode = file.inode};
+        r = load_text(&load, &main, result, err);
     }
-    int r = finish(&load, result, err);
     load_fini(&load);
     free(file.bytes);
     return r;
@@ -196,12 +187,11 @@ int
 load_compile_text(const struct load_options *options, const char *text, size_t len,
                   struct load_result *result, struct err *err)
 {
+    const struct source main = {
+        .name = options->config, .path = options->config, .text = text, .len = len};
     struct load load;
     load_init(&load, options, options->config);
-    json_budget_begin(TREES_BYTES_MAX);
-    compile_text(&load, text, len);
-    json_budget_end();
-    int r = finish(&load, result, err);
+    int r = load_text(&load, &main, result, err);
     load_fini(&load);
     return r;
 }

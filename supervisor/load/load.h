@@ -16,18 +16,23 @@ struct record;
 struct load_options;
 typedef void load_refused_fn(const struct load_options *, const struct record *);
 
+struct load_files;
 struct load_options {
-    const char *config;      /* path; NULL: /etc/poold/poold.json, or the user's own */
-    const char *engine_user; /* NULL: LOAD_ENGINE_USER, for which 65534 stands in */
-    const char *state_dir;   /* not read yet: this version keeps no last good configuration */
-    const char *runtime;     /* the keeper's directory, absolute; NULL: not for a keeper */
+    const struct record *in_force;  /* NULL: this is the first load; else pools keep its places */
+    const struct load_files *files; /* NULL: those of the file system */
+    const char *config;             /* path; NULL: /etc/poold/poold.json, or the user's own */
+    const char *engine_user;        /* NULL: LOAD_ENGINE_USER, for which 65534 stands in */
+    const char *state_dir; /* not read yet: this version keeps no last good configuration */
+    const char *runtime;   /* the keeper's directory, absolute; NULL: not for a keeper */
     const char *logs[LOAD_LOGS_MAX]; /* for the engine, as they were given */
     uint32_t log_count;
 };
 
 #define LOAD_ENGINE_USER "poold"
-#define LOAD_FILE_MAX    (4u << 20) /* bytes of a file; 5,000 pools need under 3 MiB */
-#define LOAD_ERRORS_MAX  1000u      /* errors that are listed; further ones are counted */
+#define LOAD_FILE_MAX    (4u << 20)  /* bytes of a file; 5,000 pools need under 3 MiB */
+#define LOAD_FILES_MAX   1000u       /* files of one configuration */
+#define LOAD_BYTES_MAX   (16u << 20) /* of all files together */
+#define LOAD_ERRORS_MAX  1000u       /* errors that are listed; further ones are counted */
 
 /* A compiled configuration, or the errors that kept it from being one, as record.h lays it out. */
 struct load_result {
@@ -64,7 +69,7 @@ int load_give(enum load_mode, const struct load_options *, const struct load_res
 int load_check(const struct load_options *, FILE *out);
 
 /* `poold-engine --keys`: a line per key: key, type, unit, default, takes effect, documentation,
- * with a tab between. Returns the exit status. */
+ * and where it stands - "pool" or "file" -, with a tab between. Returns the exit status. */
 int load_keys(FILE *out);
 
 #endif

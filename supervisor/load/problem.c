@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/map.h"
+#include "common/hash.h"
 #include "common/text.h"
 #include "supervisor/load/load.h"
 
 void
-pointer_init(struct pointer *pointer)
+pointer_init(struct pointer *pointer, uint32_t file)
 {
-    *pointer = (struct pointer){.path = JSON_PATH_ROOT};
+    *pointer = (struct pointer){.path = JSON_PATH_ROOT, .file = file};
 }
 
 /* Appends "/key" with JSON Pointer's own escapes (RFC 6901), made printable, as far as it fits. */
@@ -64,28 +64,54 @@ pointer_leave(struct pointer *pointer, struct pointer_mark mark)
     pointer->text[mark.len] = '\0';
 }
 
+/* True for the first time that this is said at this place. */
+static bool
+is_new(struct problems *problems, const struct problem_place *here, const char *where,
+       const char *what)
+{
+    uint64_t hash = hash_bytes(HASH_START, &here->file, sizeof here->file);
+    hash = hash_bytes(hash, &here->path, sizeof here->path);
+    hash = hash_bytes(hash, &here->place.offset, sizeof here->place.offset);
+    hash = hash_bytes(hash, where, strlen(where));
+    hash = hash_mix(hash_bytes(hash, what, strlen(what)));
+    if (map_find(&problems->seen, hash) != NULL)
+        return false;
+    if (map_put(&problems->seen, hash, 1) != 0)
+        problems->text.failed = true;
+    return true;
+}
+
 static void
 problem_append(struct problems *problems, const struct pointer *pointer, struct problem problem,
                const char *format, va_list ap)
 {
-    problems->count++;
-    if (problems->list.len / sizeof problem == LOAD_ERRORS_MAX)
-        return;
     char what[768];
     vsnprintf(what, sizeof what, format, ap);
     const char *where = pointer == NULL ? "" : pointer->text;
+    if (!is_new(problems, &problem.here, where, what))
+        return;
+    problems->count++;
+    if (problems->list.len / sizeof problem == LOAD_ERRORS_MAX)
+        return;
     problem.text = problems->text.len;
     buffer_print(&problems->text, "%s%s%s", where, where[0] == '\0' ? "" : ": ", what);
     problem.text_len = problems->text.len - problem.text;
     buffer_add(&problems->list, &problem, sizeof problem);
 }
 
+static struct problem_place
+place_at(const struct pointer *pointer, enum problem_at at)
+{
+    if (pointer == NULL)
+        return (struct problem_place){.at = PROBLEM_AT_FILE};
+    return (struct problem_place){.file = pointer->file, .at = at, .path = pointer->path};
+}
+
 void
 problem_add(struct problems *problems, const struct pointer *pointer, enum problem_at at,
             const char *format, ...)
 {
-    struct problem problem = {.at = pointer == NULL ? PROBLEM_AT_FILE : at};
-    problem.path = pointer == NULL ? 0 : pointer->path;
+    struct problem problem = {.here = place_at(pointer, at), .other.file = NONE};
     va_list ap;
     va_start(ap, format);
     problem_append(problems, pointer, problem, format, ap);
@@ -96,11 +122,32 @@ void
 problem_add_place(struct problems *problems, const struct pointer *pointer, struct json_place place,
                   const char *format, ...)
 {
-    struct problem problem = {.at = PROBLEM_AT_FILE, .place = place};
+    struct problem problem = {.here = place_at(pointer, PROBLEM_AT_FILE), .other.file = NONE};
+    problem.here.place = place;
     va_list ap;
     va_start(ap, format);
     problem_append(problems, pointer, problem, format, ap);
     va_end(ap);
+}
+
+ATTR_PRINTF(4, 5)
+static void
+problem_add_two(struct problems *problems, const struct pointer *pointer,
+                const struct problem *problem, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    problem_append(problems, pointer, *problem, format, ap);
+    va_end(ap);
+}
+
+void
+problem_add_both(struct problems *problems, const struct pointer *pointer,
+                 const struct pointer *other, const char *text)
+{
+    struct problem problem = {.here = place_at(pointer, PROBLEM_AT_KEY),
+                              .other = place_at(other, PROBLEM_AT_KEY)};
+    problem_add_two(problems, pointer, &problem, "%s", text);
 }
 
 static struct problem *
@@ -110,10 +157,13 @@ problem_list(const struct problems *problems, size_t *count)
     return (struct problem *)(void *)problems->list.bytes;
 }
 
+/* What is looked for in one text. */
 struct locator {
-    struct problem *list;
-    struct map first; /* path -> 1 + the first problem with it */
-    size_t *next;     /* 1 + the next problem with the same path, 0: none */
+    struct problem_place **wanted;
+    size_t count;
+    struct map first; /* path -> 1 + the first of wanted with it */
+    size_t *next;     /* 1 + the next one with the same path, 0: none */
+    bool failed;
 };
 
 /* A path may come twice when keys do; the last value is the one that was judged. */
@@ -123,54 +173,75 @@ locate(const struct json_node *node, void *arg)
     struct locator *locator = arg;
     uint64_t *first = map_find(&locator->first, node->path);
     for (size_t i = first == NULL ? 0 : (size_t)*first; i != 0; i = locator->next[i - 1]) {
-        struct problem *problem = &locator->list[i - 1];
-        problem->place = problem->at == PROBLEM_AT_KEY ? node->key : node->value;
+        struct problem_place *place = locator->wanted[i - 1];
+        place->place = place->at == PROBLEM_AT_KEY ? node->key : node->value;
     }
 }
 
+static void
+want(struct locator *locator, uint32_t file, struct problem_place *place)
+{
+    if (place->file != file || place->at == PROBLEM_AT_FILE || locator->failed)
+        return;
+    uint64_t *first = map_find(&locator->first, place->path);
+    locator->wanted[locator->count] = place;
+    locator->next[locator->count] = first == NULL ? 0 : (size_t)*first;
+    locator->failed = map_put(&locator->first, place->path, ++locator->count) != 0;
+}
+
 void
-problems_locate(struct problems *problems, const char *text, size_t len)
+problems_locate(struct problems *problems, uint32_t number, const struct problem_file *file)
 {
     size_t count;
     struct problem *list = problem_list(problems, &count);
-    struct locator locator = {.list = list, .next = calloc(count + 1, sizeof(size_t))};
-    bool failed = locator.next == NULL;
-    for (size_t i = 0; i < count && !failed; i++) {
-        if (list[i].at == PROBLEM_AT_FILE)
-            continue;
-        uint64_t *first = map_find(&locator.first, list[i].path);
-        locator.next[i] = first == NULL ? 0 : (size_t)*first;
-        failed = map_put(&locator.first, list[i].path, i + 1) != 0;
+    struct locator locator = {.wanted = calloc(2 * count + 1, sizeof *locator.wanted),
+                              .next = calloc(2 * count + 1, sizeof *locator.next)};
+    locator.failed = locator.next == NULL || locator.wanted == NULL;
+    for (size_t i = 0; i < count; i++) {
+        want(&locator, number, &list[i].here);
+        want(&locator, number, &list[i].other);
     }
-    if (!failed)
-        json_scan(text, len, locate, &locator);
+    if (!locator.failed && locator.count > 0 && file->text != NULL)
+        json_scan(file->text, file->len, locate, &locator);
     map_fini(&locator.first);
     free(locator.next);
+    free(locator.wanted);
 }
 
 static int
 compare_places(const void *a, const void *b)
 {
     const struct problem *x = a, *y = b;
-    if (x->place.offset != y->place.offset)
-        return x->place.offset < y->place.offset ? -1 : 1;
+    if (x->here.file != y->here.file)
+        return x->here.file < y->here.file ? -1 : 1;
+    if (x->here.place.offset != y->here.place.offset)
+        return x->here.place.offset < y->here.place.offset ? -1 : 1;
     return (x->text > y->text) - (x->text < y->text); /* as they were found */
 }
 
+/* "FILE:LINE:COLUMN". */
+static void
+print_place(const struct problem_place *place, const struct problem_file *files, struct buffer *out)
+{
+    const char *name = files[place->file].name;
+    buffer_add(out, name, strlen(name));
+    if (place->place.line != 0)
+        buffer_print(out, ":%u:%u", place->place.line, place->place.column);
+}
+
 void
-problems_print(struct problems *problems, const char *file, struct buffer *out)
+problems_print(struct problems *problems, const struct problem_file *files, struct buffer *out)
 {
     size_t count;
     struct problem *list = problem_list(problems, &count);
     if (count > 0)
         qsort(list, count, sizeof *list, compare_places);
     for (size_t i = 0; i < count; i++) {
-        buffer_add(out, file, strlen(file));
-        buffer_add(out, ":", 1);
-        if (list[i].place.line != 0)
-            buffer_print(out, "%u:%u:", list[i].place.line, list[i].place.column);
-        buffer_add(out, " ", 1);
+        print_place(&list[i].here, files, out);
+        buffer_add(out, ": ", 2);
         buffer_add(out, problems->text.bytes + list[i].text, list[i].text_len);
+        if (list[i].other.file != NONE)
+            print_place(&list[i].other, files, out);
         buffer_add(out, "\n", 1);
     }
     if (problems->count > count)
@@ -184,4 +255,5 @@ problems_fini(struct problems *problems)
 {
     buffer_fini(&problems->list);
     buffer_fini(&problems->text);
+    map_fini(&problems->seen);
 }

@@ -4,10 +4,12 @@
 
 #include "common/base.h"
 #include "common/json_scan.h"
+#include "common/map.h"
 #include "supervisor/load/buffer.h"
 
-/* The JSON pointer of the value that is being looked at. */
+/* The file and the JSON pointer of the value that is being looked at. */
 struct pointer {
+    uint32_t file; /* number of its source */
     uint64_t path; /* as json_scan hashes it */
     size_t len;
     char text[256]; /* printable; cut when too long */
@@ -18,7 +20,7 @@ struct pointer_mark {
     size_t len;
 };
 
-void pointer_init(struct pointer *);
+void pointer_init(struct pointer *, uint32_t file);
 /* Goes down one level; pointer_leave with what it returned comes back. */
 struct pointer_mark pointer_enter_member(struct pointer *, const char *key);
 struct pointer_mark pointer_enter_element(struct pointer *, size_t index);
@@ -27,21 +29,35 @@ void pointer_leave(struct pointer *, struct pointer_mark);
 /* Whether the key or the value is wrong, or neither has a place in the file. */
 enum problem_at { PROBLEM_AT_VALUE, PROBLEM_AT_KEY, PROBLEM_AT_FILE };
 
-struct problem {
-    uint64_t path;
+struct problem_place {
+    uint32_t file;
     enum problem_at at;
+    uint64_t path;
     struct json_place place; /* line 0: not known */
-    size_t text, text_len;   /* in problems.text */
+};
+
+struct problem {
+    struct problem_place here;
+    struct problem_place other; /* is told behind the text; file NONE: there is none */
+    size_t text, text_len;      /* in problems.text */
 };
 
 struct problems {
     struct buffer list; /* of struct problem */
     struct buffer text;
-    size_t count; /* all of them; at most LOAD_ERRORS_MAX are in list */
+    struct map seen; /* hashes of place and text: what many pools inherit is told once */
+    size_t count;    /* all of them; at most LOAD_ERRORS_MAX are in list */
 };
 
-/* Reports what is wrong where pointer is (NULL: with the file). Foreign text in it has to be
- * escaped already. */
+/* A file whose problems are placed and printed. */
+struct problem_file {
+    const char *name; /* printable */
+    const char *text; /* NULL: there is none */
+    size_t len;
+};
+
+/* Reports what is wrong where pointer is (NULL: with the main file). Foreign text in it has to be
+ * escaped already. What was reported at that place in these words already is not reported again. */
 void problem_add(struct problems *, const struct pointer *, enum problem_at, const char *format,
                  ...) ATTR_PRINTF(4, 5);
 
@@ -49,11 +65,15 @@ void problem_add(struct problems *, const struct pointer *, enum problem_at, con
 void problem_add_place(struct problems *, const struct pointer *, struct json_place,
                        const char *format, ...) ATTR_PRINTF(4, 5);
 
-/* Finds the places of all problems in text, which is what the tree was parsed from. */
-void problems_locate(struct problems *, const char *text, size_t len);
+/* The same of two keys; the place of the other one is told behind the text. */
+void problem_add_both(struct problems *, const struct pointer *, const struct pointer *other,
+                      const char *text);
 
-/* Writes "FILE:LINE:COLUMN: /json/pointer: what" lines in the order of the file. */
-void problems_print(struct problems *, const char *file, struct buffer *out);
+/* Finds the places of all problems in a file's text, which is what its tree was parsed from. */
+void problems_locate(struct problems *, uint32_t number, const struct problem_file *);
+
+/* Writes "FILE:LINE:COLUMN: /json/pointer: what" lines in the order of the files. */
+void problems_print(struct problems *, const struct problem_file *files, struct buffer *out);
 
 void problems_fini(struct problems *);
 

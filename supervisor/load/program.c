@@ -113,17 +113,18 @@ void
 programs_resolve(struct load *load, struct draft *draft, const char *path)
 {
     char program[PATH_MAX];
-    struct pointer_mark mark = pointer_enter_member(&load->pointer, "command");
-    if (draft->command != NULL && resolve_first(load, draft->command, path, program)) {
+    struct pointer before = draft_enter(load, draft, "command");
+    if (draft->command != NULL && draft_is_right(draft, "command") &&
+        resolve_first(load, draft->command, path, program)) {
         draft->record.program = image_string(&load->image, program);
         put_arguments(load, draft->command, NULL, &draft->record.argv);
     }
-    pointer_leave(&load->pointer, mark);
-    if (draft->ready.command == NULL)
+    load->pointer = before;
+    if (draft->ready.command == NULL || !draft_is_right(draft, "ready"))
         return;
-    pointer_enter_member(&load->pointer, "ready");
+    draft_enter(load, draft, "ready");
     pointer_enter_member(&load->pointer, "command");
     if (resolve_first(load, draft->ready.command, path, program))
         put_arguments(load, draft->ready.command, program, &draft->record.ready);
-    pointer_leave(&load->pointer, mark);
+    load->pointer = before;
 }

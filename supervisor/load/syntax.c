@@ -8,6 +8,7 @@
 
 struct duplicates {
     struct load *load;
+    uint32_t file;
     const char *text;
     size_t len;
     struct map seen;                            /* member -> line and column of its key */
@@ -32,7 +33,7 @@ static void
 point(const struct duplicates *duplicates, unsigned depth, struct pointer *pointer)
 {
     char key[TEXT_WORD_MAX + 1];
-    pointer_init(pointer);
+    pointer_init(pointer, duplicates->file);
     for (unsigned i = 1; i <= depth; i++) {
         const struct json_node *node = &duplicates->above[i];
         if (node->member != 0) {
@@ -72,9 +73,9 @@ check_duplicate(const struct json_node *node, void *arg)
 }
 
 static void
-report_duplicates(struct load *load, const char *text, size_t len)
+report_duplicates(struct load *load, uint32_t file, const char *text, size_t len)
 {
-    struct duplicates duplicates = {.load = load, .text = text, .len = len};
+    struct duplicates duplicates = {.load = load, .file = file, .text = text, .len = len};
     json_scan(text, len, check_duplicate, &duplicates);
     map_fini(&duplicates.seen);
 }
@@ -90,26 +91,29 @@ is_blank(const char *text, size_t len)
 }
 
 static void
-report_failure(struct load *load, const char *text, size_t len, const struct json_failure *failure)
+report_failure(struct load *load, uint32_t file, const char *text, size_t len,
+               const struct json_failure *failure)
 {
+    struct pointer pointer;
+    pointer_init(&pointer, file);
     char what[256];
     struct json_place place = {
         .offset = failure->offset, .line = failure->line, .column = failure->column};
     text_escape(what, sizeof what, failure->text, strlen(failure->text));
-    problem_add_place(&load->problems, NULL, place, "%s",
+    problem_add_place(&load->problems, &pointer, place, "%s",
                       is_blank(text, len) ? "there is nothing in it" : what);
 }
 
 json_t *
-syntax_parse(struct load *load, const char *text, size_t len)
+syntax_parse(struct load *load, uint32_t file, const char *text, size_t len)
 {
     struct json_failure failure;
     json_t *tree = json_parse(text, len, false, &failure);
     if (tree == NULL && failure.fault == JSON_FAULT_DUPLICATE) {
-        report_duplicates(load, text, len);
+        report_duplicates(load, file, text, len);
         tree = json_parse(text, len, true, &failure);
     }
     if (tree == NULL)
-        report_failure(load, text, len, &failure);
+        report_failure(load, file, text, len, &failure);
     return tree;
 }

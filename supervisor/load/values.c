@@ -2,15 +2,12 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/text.h"
 #include "common/units.h"
 #include "supervisor/load/compile.h"
-
-#define HANDOFF_(n, s) [HANDOFF_##n] = (s),
-static const char *const handoff_names[HANDOFF_COUNT] = {HANDOFFS(HANDOFF_)};
-#undef HANDOFF_
 
 static bool
 take_INTEGER(struct load *load, const struct config_key *key, const json_t *value, uint32_t *out)
@@ -91,24 +88,75 @@ take_SIGNAL(struct load *load, const struct config_key *key, const json_t *value
     return value_refuse_near(load, key, value, &nearest);
 }
 
-static bool
-take_HANDOFF(struct load *load, const struct config_key *key, const json_t *value, uint8_t *out)
+bool
+mode_parse(const json_t *value, uint32_t *out)
 {
+    const char *text = json_string_value(value);
+    size_t len = text == NULL ? 0 : strlen(text);
+    if (len < 3 || len > 4 || strspn(text, "01234567") != len)
+        return false;
+    uint32_t mode = (uint32_t)strtoul(text, NULL, 8);
+    if (mode > 0777)
+        return false;
+    *out = mode;
+    return true;
+}
+
+static bool
+take_UMASK(struct load *load, const struct config_key *key, const json_t *value, uint32_t *out)
+{
+    if (mode_parse(value, out))
+        return true;
+    value_refuse(load, key, value);
+    return false;
+}
+
+/* One of the words that keys of that type take. */
+static bool
+take_word(struct load *load, const struct config_key *key, const json_t *value, uint8_t *out)
+{
+    size_t count;
+    const char *const *words = key_words(key->type, &count);
     if (!json_is_string(value)) {
         value_refuse(load, key, value);
         return false;
     }
     struct text_nearest nearest;
     text_nearest_init(&nearest, json_string_value(value));
-    for (unsigned i = 0; i <= HANDOFF_NONE; i++) {
-        if (strcmp(handoff_names[i], json_string_value(value)) == 0) {
+    for (size_t i = 0; i < count; i++) {
+        if (words[i] == NULL)
+            continue;
+        if (strcmp(words[i], json_string_value(value)) == 0) {
             *out = (uint8_t)i;
             return true;
         }
-        text_nearest_offer(&nearest, handoff_names[i]);
+        text_nearest_offer(&nearest, words[i]);
     }
     return value_refuse_near(load, key, value, &nearest);
 }
+
+#define take_HANDOFF  take_word
+#define take_PRESET   take_word
+#define take_FACILITY take_word
+#define take_LEVEL    take_word
+
+static bool
+take_OUTPUT(struct load *load, const struct config_key *key, const json_t *value, uint8_t *out)
+{
+    if (json_is_string(value) && json_string_value(value)[0] == '/') {
+        char allowed[KEY_ALLOWED_MAX], found[JSON_FOUND_MAX];
+        problem_add(&load->problems, &load->pointer, PROBLEM_AT_VALUE,
+                    "found %s, but %s is needed; this version does not write to files yet",
+                    json_found(value, found), key_allowed(key, allowed));
+        return false;
+    }
+    return take_word(load, key, value, out);
+}
+
+#define take_SIGNED      value_take_signed
+#define take_LIMIT_SIZE  value_take_limit
+#define take_LIMIT_COUNT value_take_limit
+#define take_LIMIT_TIME  value_take_limit
 
 /* A string that may become part of a path, a name or a message: not empty, nothing hidden in it. */
 static bool
@@ -154,141 +202,21 @@ take_GROUP(struct load *load, const struct config_key *key, const json_t *value,
     return take_name(load, key, value, out);
 }
 
-/* Reports each element that is no string. */
-static bool
-check_strings(struct load *load, const json_t *array)
-{
-    bool good = true;
-    size_t index;
-    json_t *element;
-    json_array_foreach(array, index, element)
-    {
-        struct pointer_mark mark = pointer_enter_element(&load->pointer, index);
-        good = value_check_string(load, element) && good;
-        pointer_leave(&load->pointer, mark);
-    }
-    return good;
-}
+/* --- Those that hold other values are in value_lists.c. */
 
-static bool
-take_array(struct load *load, const struct config_key *key, const json_t *value)
-{
-    size_t size = json_array_size(value);
-    if (json_is_array(value) && size >= key->least && size <= key->most)
-        return true;
-    value_refuse(load, key, value);
-    return false;
-}
-
-static bool
-take_COMMAND(struct load *load, const struct config_key *key, const json_t *value,
-             const json_t **out)
-{
-    if (!take_array(load, key, value) || !check_strings(load, value))
-        return false;
-    *out = value;
-    return true;
-}
-
-/* Its elements are judged one by one where they are resolved. */
-static bool
-take_LISTEN(struct load *load, const struct config_key *key, const json_t *value,
-            const json_t **out)
-{
-    if (!take_array(load, key, value))
-        return false;
-    *out = value;
-    return true;
-}
-
-static bool
-take_ENVIRONMENT(struct load *load, const struct config_key *key, const json_t *value,
-                 const json_t **out)
-{
-    if (!json_is_object(value) || json_object_size(value) > key->most) {
-        value_refuse(load, key, value);
-        return false;
-    }
-    *out = value;
-    return true;
-}
-
-/* The one member of {"after": "2s"} or {"command": [...]}, which load->pointer points to. */
-static bool
-take_ready_member(struct load *load, const struct config_key *key, const char *name,
-                  const json_t *value, struct ready_draft *out)
-{
-    struct config_key part = *key; /* its range is that of "after" */
-    if (strcmp(name, "command") == 0) {
-        const struct config_key *command = key_find("command");
-        out->rule = READY_COMMAND;
-        return take_COMMAND(load, command, value, &out->command);
-    }
-    uint64_t ms;
-    part.type = VALUE_DURATION;
-    if (!take_DURATION(load, &part, value, &ms))
-        return false;
-    out->rule = READY_AFTER;
-    out->after_ms = (uint32_t)ms; /* at most key->most, a day */
-    return true;
-}
-
-static bool
-take_ready_object(struct load *load, const struct config_key *key, const json_t *object,
-                  struct ready_draft *out)
-{
-    struct ready_draft ready = {.rule = READY_EXEC};
-    unsigned taken = 0, good = 0;
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, name, value)
-    {
-        struct pointer_mark mark = pointer_enter_member(&load->pointer, name);
-        if (is_comment(name)) {
-            value_check_string(load, value);
-        } else if (strcmp(name, "after") == 0 || strcmp(name, "command") == 0) {
-            taken++;
-            good += take_ready_member(load, key, name, value, &ready);
-        } else {
-            taken = 2; /* nothing else may stand here */
-        }
-        pointer_leave(&load->pointer, mark);
-    }
-    if (taken != 1)
-        value_refuse(load, key, object);
-    if (taken != 1 || good != 1)
-        return false;
-    *out = ready;
-    return true;
-}
-
-static bool
-take_READY(struct load *load, const struct config_key *key, const json_t *value,
-           struct ready_draft *out)
-{
-    if (json_is_object(value))
-        return take_ready_object(load, key, value, out);
-    if (!json_is_string(value)) {
-        value_refuse(load, key, value);
-        return false;
-    }
-    const char *word = json_string_value(value);
-    if (strcmp(word, "exec") == 0 || strcmp(word, "notify") == 0) {
-        *out = (struct ready_draft){.rule = word[0] == 'e' ? READY_EXEC : READY_NOTIFY};
-        return true;
-    }
-    struct text_nearest nearest;
-    text_nearest_init(&nearest, word);
-    text_nearest_offer(&nearest, "exec");
-    text_nearest_offer(&nearest, "notify");
-    return value_refuse_near(load, key, value, &nearest);
-}
+#define take_COMMAND     value_take_command
+#define take_GROUPS      value_take_command
+#define take_LISTEN      value_take_array
+#define take_INCLUDE     value_take_array
+#define take_ADDRESSES   value_take_array
+#define take_DEFAULTS    value_take_object
+#define take_POOLS       value_take_object
+#define take_ENVIRONMENT value_take_environment
+#define take_READY       value_take_ready
 
 bool
-value_take(struct load *load, const struct config_key *key, const json_t *value,
-           struct draft *draft)
+value_take(struct load *load, const struct config_key *key, const json_t *value, void *member)
 {
-    void *member = (char *)draft + key->member;
     switch (key->type) {
 #define TAKE_(n, s, c)                                                                             \
     case VALUE_##n:                                                                                \

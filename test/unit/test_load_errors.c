@@ -52,8 +52,8 @@ static const struct bad duplicates[] = {
     {POOL("\"handoff\": \"fd\", \"handoff\": \"df\""),
      POOL_AT("19", "/handoff", "the key is there already, at line 2, column 2")
          POOL_AT("30", "/handoff",
-                 "found the string \"df\", but \"listen_fds\", \"fd\" or \"none\" is needed; did "
-                 "you mean \"fd\"?")},
+                 "found the string \"df\", but \"listen_fds\", \"fd\", \"none\", \"stdin\", "
+                 "\"nginx\" or \"fpm\" is needed; did you mean \"fd\"?")},
     {"{\"a\": [{\"b\": 1}, {\"b\": 1, \"b\": 2}],",
      "c.json:1:27: /a/1/b: the key is there already, at line 1, column 19\n"
      "c.json:1:36: string or '}' expected near end of file\n"},
@@ -61,7 +61,7 @@ static const struct bad duplicates[] = {
 
 static const struct bad unknown[] = {
     {"{\"polls\": {}}", "c.json:1:2: /polls: unknown key \"polls\"; did you mean \"pools\"?\n"},
-    {"{\"x\": {}}", "c.json:1:2: /x: unknown key \"x\"; the only one here is \"pools\"\n"},
+    {"{\"x\": {}}", "c.json:1:2: /x: unknown key \"x\"\n"},
     {POOL("\"worker\": {\"min\": 1}"),
      POOL_AT("2", "/worker", "unknown key \"worker\"; did you mean \"workers\"?")},
     {POOL("\"workers\": {\"mni\": 1}"),
@@ -79,7 +79,20 @@ static const struct bad unknown[] = {
     {POOL("\"health\": {\"rapid_fial\": true}"),
      POOL_AT("13", "/health/rapid_fial",
              "unknown key \"rapid_fial\"; did you mean \"rapid_fail\" inside \"failure\"?")},
-    {POOL("\"queue_length\": 5"), POOL_AT("2", "/queue_length", "unknown key \"queue_length\"")},
+    {POOL("\"warm_up\": []"),
+     POOL_AT("2", "/warm_up", "unknown key \"warm_up\"; this version does not have it yet")},
+    {POOL("\"workers\": {\"max\": 3}, \"cpu\": {\"limit\": 1}"),
+     POOL_AT("14", "/workers/max", "unknown key \"max\"; this version does not have it yet")
+         POOL_AT("25", "/cpu", "unknown key \"cpu\"; this version does not have it yet")},
+    {"{\"limits\": {\"workers\": 9}, \"command\": [], \"log\": {\"levle\": 1}}",
+     "c.json:1:13: /limits/workers: unknown key \"workers\"; this version does not have it yet\n"
+     "c.json:1:28: /command: unknown key \"command\"; did you mean \"command\" of a pool?\n"
+     "c.json:1:51: /log/levle: unknown key \"levle\"; did you mean \"level\"?\n"},
+    {POOL("\"listen_addresses\": []"),
+     POOL_AT(
+         "2", "/listen_addresses",
+         "unknown key \"listen_addresses\"; did you mean \"listen_addresses\" at the top of the "
+         "file?")},
     {POOL("\"a/~\\u001b[2J\": 5"), POOL_AT("2", "/a~1~0\\x1b[2J", "unknown key \"a/~\\x1b[2J\"")},
 };
 
@@ -188,8 +201,8 @@ static const struct bad names[] = {
      POOL_AT("17", "/stop_signal", "found the number 15, but " SIGNAL_NEEDED)},
     {POOL("\"handoff\": \"listenfds\""),
      POOL_AT("13", "/handoff",
-             "found the string \"listenfds\", but \"listen_fds\", \"fd\" or \"none\" is needed; "
-             "did you mean \"listen_fds\"?")},
+             "found the string \"listenfds\", but \"listen_fds\", \"fd\", \"none\", \"stdin\", "
+             "\"nginx\" or \"fpm\" is needed; did you mean \"listen_fds\"?")},
     {POOL("\"environment\": {\"A-B\": \"\", \"1\": \"\", \"\": \"\"}"),
      POOL_AT("18", "/environment/A-B",
              "a variable's name is letters, digits and _, and no digit first")

@@ -23,22 +23,33 @@ read_text(const char *path)
     return text;
 }
 
-/* {"pools": {"p": {..., "health": {"ping": VALUE}}}} for the key health.ping. */
+/* The file that says this of the key: {"pools": {"p": {..., "health": {"ping": VALUE}}}} for the key
+ * health.ping of a pool. */
 static struct compiled
-compile_with(const char *path, const char *value)
+compile_with(const struct config_key *key, const char *value)
 {
-    char text[1024];
-    const char *dot = strchr(path, '.');
-    if (strcmp(path, "command") == 0)
+    char text[1024], member[512];
+    const char *path = key->path, *dot = strchr(path, '.');
+    if (dot == NULL)
+        snprintf(member, sizeof member, "\"%s\": %s", path, value);
+    else
+        snprintf(member, sizeof member, "\"%.*s\": {\"%s\": %s}", (int)(dot - path), path, dot + 1,
+                 value);
+    if (key->scope == SCOPE_TOP)
+        snprintf(text, sizeof text, "{%s%s\"pools\": {\"p\": {\"command\": [\"/x\"], %s}}}",
+                 strcmp(path, "pools") == 0 ? "" : member, strcmp(path, "pools") == 0 ? "" : ", ",
+                 identity());
+    else if (strcmp(path, "command") == 0)
         snprintf(text, sizeof text, "{\"pools\": {\"p\": {\"command\": %s, %s}}}", value,
                  identity());
-    else if (dot == NULL)
-        snprintf(text, sizeof text, "{\"pools\": {\"p\": {\"command\": [\"/x\"], %s, \"%s\": %s}}}",
-                 identity(), path, value);
-    else
+    else if (strncmp(path, "identity.", 9) == 0)
         snprintf(text, sizeof text,
-                 "{\"pools\": {\"p\": {\"command\": [\"/x\"], %s, \"%.*s\": {\"%s\": %s}}}}",
-                 identity(), (int)(dot - path), path, dot + 1, value);
+                 "{\"pools\": {\"p\": {\"command\": [\"/x\"], \"identity\": {%s\"%s\": %s}}}}",
+                 geteuid() == 0 && strcmp(dot, ".user") != 0 ? "\"user\": \"root\", " : "", dot + 1,
+                 value);
+    else
+        snprintf(text, sizeof text, "{\"pools\": {\"p\": {\"command\": [\"/x\"], %s, %s}}}",
+                 identity(), member);
     return compile(text);
 }
 
@@ -46,16 +57,14 @@ static void
 every_default_is_a_value_that_the_file_may_hold(void **state)
 {
     (void)state;
-    struct compiled without = compile_pool("");
+    struct compiled without = compile_with(key_find(SCOPE_POOL, "directory"), "\"/\"");
     for (size_t i = 0; i < config_key_count; i++) {
         if (!key_has_preset(&config_keys[i]))
             continue;
-        struct compiled with = compile_with(config_keys[i].path, config_keys[i].preset);
+        struct compiled with = compile_with(&config_keys[i], config_keys[i].preset);
         assert_string_equal(with.errors, "");
-        assert_memory_equal(&with.record.pools[0].settings, &without.record.pools[0].settings,
-                            sizeof(struct pool_settings));
-        assert_int_equal(with.record.pools[0].stop_signal, without.record.pools[0].stop_signal);
-        assert_int_equal(with.record.pools[0].handoff, without.record.pools[0].handoff);
+        assert_int_equal(with.result.size, without.result.size);
+        assert_memory_equal(with.result.image, without.result.image, with.result.size);
         compiled_fini(&with);
     }
     compiled_fini(&without);
@@ -66,11 +75,13 @@ static bool
 is_taken(const struct config_key *key, uint64_t number)
 {
     char value[64], buf[UNIT_TEXT_MAX];
-    if (key->type == VALUE_INTEGER)
+    if (key->type == VALUE_SIGNED)
+        snprintf(value, sizeof value, "%lld", (long long)number);
+    else if (key->type == VALUE_INTEGER)
         snprintf(value, sizeof value, "%llu", (unsigned long long)number);
     else
         snprintf(value, sizeof value, "\"%s\"", duration_format(number, buf));
-    struct compiled compiled = compile_with(key->path, value);
+    struct compiled compiled = compile_with(key, value);
     bool taken = strstr(compiled.errors, ", but a") == NULL; /* "..., but an integer is needed" */
     compiled_fini(&compiled);
     return taken;
@@ -83,36 +94,37 @@ every_range_ends_where_the_table_says(void **state)
     unsigned ranges = 0;
     for (size_t i = 0; i < config_key_count; i++) {
         const struct config_key *key = &config_keys[i];
-        if (key->type != VALUE_INTEGER && key->type != VALUE_DURATION)
+        if (key->type != VALUE_INTEGER && key->type != VALUE_DURATION && key->type != VALUE_SIGNED)
             continue;
-        assert_true(key->least >= 1 && key->least < key->most);
+        assert_true(key->type == VALUE_SIGNED ? (int64_t)key->least < (int64_t)key->most
+                                              : key->least >= 1 && key->least < key->most);
         assert_true(is_taken(key, key->least));
         assert_true(is_taken(key, key->most));
         assert_false(is_taken(key, key->least - 1));
         assert_false(is_taken(key, key->most + 1));
         ranges++;
     }
-    assert_int_equal(ranges, 8);
+    assert_int_equal(ranges, 12);
 }
 
 static void
 no_key_comes_twice_or_is_another_ones_group(void **state)
 {
     (void)state;
-    assert_true(config_key_count <= 64); /* the bits of draft.wrong */
     for (size_t i = 0; i < config_key_count; i++) {
-        assert_ptr_equal(key_find(config_keys[i].path), &config_keys[i]);
-        assert_false(key_is_group(config_keys[i].path));
+        assert_ptr_equal(key_find(config_keys[i].scope, config_keys[i].path), &config_keys[i]);
+        assert_false(key_is_group(config_keys[i].scope, config_keys[i].path));
+        assert_false(key_comes_later(config_keys[i].scope, config_keys[i].path));
     }
-    assert_true(key_is_group("health"));
-    assert_false(key_is_group("heal"));
-    assert_false(key_is_group(""));
-    assert_null(key_find("health"));
+    assert_true(key_is_group(SCOPE_POOL, "health"));
+    assert_false(key_is_group(SCOPE_POOL, "heal"));
+    assert_false(key_is_group(SCOPE_POOL, ""));
+    assert_null(key_find(SCOPE_POOL, "health"));
 }
 
 /* Calls line for each line of --keys, cut at its tabs. */
 static void
-each_key_line(void (*line)(char *columns[6], void *arg), void *arg)
+each_key_line(void (*line)(char *columns[7], void *arg), void *arg)
 {
     char *out = NULL;
     size_t size, lines = 0;
@@ -121,8 +133,8 @@ each_key_line(void (*line)(char *columns[6], void *arg), void *arg)
     fclose(stream);
     char *rest = out, *text;
     while ((text = strsep(&rest, "\n")) != NULL && text[0] != '\0') {
-        char *columns[6];
-        for (int i = 0; i < 6; i++)
+        char *columns[7];
+        for (int i = 0; i < 7; i++)
             assert_non_null(columns[i] = strsep(&text, "\t"));
         assert_null(text);
         line(columns, arg);
@@ -133,16 +145,18 @@ each_key_line(void (*line)(char *columns[6], void *arg), void *arg)
 }
 
 static void
-check_columns(char *columns[6], void *arg)
+check_columns(char *columns[7], void *arg)
 {
     (void)arg;
-    assert_non_null(key_find(columns[0]));
-    for (int i = 0; i < 6; i++)
+    bool of_pool = strcmp(columns[6], "pool") == 0;
+    assert_true(of_pool || strcmp(columns[6], "file") == 0);
+    assert_non_null(key_find(of_pool ? SCOPE_POOL : SCOPE_TOP, columns[0]));
+    for (int i = 0; i < 7; i++)
         assert_true(columns[i][0] != '\0');
 }
 
 static void
-keys_prints_six_columns_a_key(void **state)
+keys_prints_seven_columns_a_key(void **state)
 {
     (void)state;
     each_key_line(check_columns, NULL);
@@ -159,14 +173,17 @@ append_mdoc(char *out, size_t cap, const char *text)
 }
 
 static void
-check_page(char *columns[6], void *arg)
+check_page(char *columns[7], void *arg)
 {
     const char *page = arg;
     char want[1024];
     bool has_default =
         strcmp(columns[3], CONFIG_REQUIRED) != 0 && strcmp(columns[3], CONFIG_NONE) != 0;
     bool has_unit = strcmp(columns[2], "-") != 0 && strcmp(columns[2], "time") != 0;
-    snprintf(want, sizeof want, ".It Sy %s %s%s%s; %s", columns[0], columns[1], has_unit ? " " : "",
+    snprintf(want, sizeof want, ".It Sy %s ", columns[0]);
+    append_mdoc(want, sizeof want, columns[1]);
+    size_t len = strlen(want);
+    snprintf(want + len, sizeof want - len, "%s%s; %s", has_unit ? " " : "",
              has_unit ? columns[2] : "",
              has_default                                ? "default "
              : strcmp(columns[3], CONFIG_REQUIRED) == 0 ? "required"
@@ -227,7 +244,7 @@ main(void)
         cmocka_unit_test(every_default_is_a_value_that_the_file_may_hold),
         cmocka_unit_test(every_range_ends_where_the_table_says),
         cmocka_unit_test(no_key_comes_twice_or_is_another_ones_group),
-        cmocka_unit_test(keys_prints_six_columns_a_key),
+        cmocka_unit_test(keys_prints_seven_columns_a_key),
         cmocka_unit_test(the_manual_says_of_every_key_what_the_table_says_and_knows_no_other),
         cmocka_unit_test(the_example_is_valid),
     };

@@ -1,0 +1,148 @@
+/* test_load_places.c - claims about the places that pools keep over loads. */
+#include "test/unit/load_helper.h"
+
+/* Compiles pools of these names ("a b c") with the configuration in force (NULL: none). */
+static struct compiled
+load_pools(const char *names, const struct compiled *in_force)
+{
+    char text[1 << 16], list[1 << 14];
+    size_t len = (size_t)snprintf(text, sizeof text, "{\"pools\": {");
+    struct load_options options = {.config = "c.json",
+                                   .in_force = in_force == NULL ? NULL : &in_force->record};
+    struct compiled out = {.errors = ""};
+    struct err err;
+    snprintf(list, sizeof list, "%s", names);
+    for (char *rest = list, *name; (name = strtok_r(rest, " ", &rest)) != NULL;)
+        len += (size_t)snprintf(text + len, sizeof text - len,
+                                "%s\"%s\": {\"command\": [\"/x\"], %s, \"listen\": [\"unix:/%s\"]}",
+                                text[len - 1] == '{' ? "" : ", ", name, identity(), name);
+    snprintf(text + len, sizeof text - len, "}}");
+    assert_int_equal(load_compile_text(&options, text, strlen(text), &out.result, &err), 0);
+    assert_int_equal(record_open(&out.record, out.result.image, out.result.size), 0);
+    if (out.record.header->errors > 0)
+        out.errors = out.record.text;
+    return out;
+}
+
+/* "a -b c": the names by place; - stands before one that is not present. */
+static void
+expect_places(const struct compiled *compiled, const char *want)
+{
+    char got[1024] = "";
+    const struct record *record = &compiled->record;
+    uint32_t present = 0;
+    assert_string_equal(compiled->errors, "");
+    for (uint32_t i = 0; i < record->header->pools; i++) {
+        size_t len = strlen(got);
+        snprintf(got + len, sizeof got - len, "%s%s%s", i == 0 ? "" : " ",
+                 record->pools[i].present ? "" : "-", record_text(record, record->pools[i].name));
+        present += record->pools[i].present;
+        for (uint32_t s = 0; s < record->pools[i].socket_count; s++)
+            assert_int_equal(record->sockets[record->pools[i].socket_first + s].pool, i);
+    }
+    assert_string_equal(got, want);
+    assert_int_equal(record->header->pools_present, present);
+}
+
+static void
+the_first_load_gives_places_in_the_order_of_the_file(void **state)
+{
+    (void)state;
+    struct compiled first = load_pools("c a b", NULL);
+    expect_places(&first, "c a b");
+    assert_int_equal(first.record.header->pools_max, 1024);
+    compiled_fini(&first);
+}
+
+static void
+a_name_keeps_its_place_wherever_it_stands(void **state)
+{
+    (void)state;
+    struct compiled first = load_pools("a b c", NULL), second = load_pools("c b a", &first);
+    expect_places(&second, "a b c");
+    compiled_fini(&first);
+    compiled_fini(&second);
+}
+
+static void
+a_name_that_went_keeps_its_place_and_comes_back_to_it(void **state)
+{
+    (void)state;
+    struct compiled first = load_pools("a b c", NULL), second = load_pools("c a", &first);
+    expect_places(&second, "a -b c");
+    assert_int_equal(second.record.header->sockets, 2);
+    struct compiled third = load_pools("c", &second);
+    expect_places(&third, "-a -b c");
+    struct compiled fourth = load_pools("b", &third);
+    expect_places(&fourth, "-a b -c");
+    compiled_fini(&first);
+    compiled_fini(&second);
+    compiled_fini(&third);
+    compiled_fini(&fourth);
+}
+
+static void
+new_names_take_new_places_at_the_end(void **state)
+{
+    (void)state;
+    struct compiled first = load_pools("b c", NULL), second = load_pools("a b d", &first);
+    expect_places(&second, "b -c a d");
+    compiled_fini(&first);
+    compiled_fini(&second);
+}
+
+static void
+a_load_that_changes_nothing_gives_the_same_configuration(void **state)
+{
+    (void)state;
+    struct compiled first = load_pools("a b", NULL), second = load_pools("a b", &first);
+    assert_int_equal(first.result.size, second.result.size);
+    assert_memory_equal(first.result.image, second.result.image, first.result.size);
+    compiled_fini(&first);
+    compiled_fini(&second);
+}
+
+static void
+the_room_of_the_first_load_stays_and_more_is_refused_with_the_numbers(void **state)
+{
+    (void)state;
+    struct compiled first = load_pools("a b c", NULL);
+    ((struct record_header *)first.result.image)->pools_max = 4;
+    struct compiled second = load_pools("a d", &first);
+    expect_places(&second, "a -b -c d");
+    assert_int_equal(second.record.header->pools_max, 4);
+    struct compiled third = load_pools("d e", &second);
+    assert_string_equal(third.errors,
+                        "c.json: 2 pools, with 3 places kept for pools that were taken out, are 5; "
+                        "there is room for 4 until poold is started anew: stop it and start it\n");
+    compiled_fini(&first);
+    compiled_fini(&second);
+    compiled_fini(&third);
+}
+
+static void
+a_configuration_with_errors_has_no_places(void **state)
+{
+    (void)state;
+    struct compiled first = load_pools("a b", NULL), second = load_pools("a -b", &first);
+    assert_true(second.record.header->errors > 0);
+    assert_int_equal(second.record.header->pools, 0);
+    assert_int_equal(second.record.header->pools_present, 0);
+    compiled_fini(&first);
+    compiled_fini(&second);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_load_gives_places_in_the_order_of_the_file),
+        cmocka_unit_test(a_name_keeps_its_place_wherever_it_stands),
+        cmocka_unit_test(a_name_that_went_keeps_its_place_and_comes_back_to_it),
+        cmocka_unit_test(new_names_take_new_places_at_the_end),
+        cmocka_unit_test(a_load_that_changes_nothing_gives_the_same_configuration),
+        cmocka_unit_test(the_room_of_the_first_load_stays_and_more_is_refused_with_the_numbers),
+        cmocka_unit_test(a_configuration_with_errors_has_no_places),
+    };
+    return cmocka_run_group_tests_name("load_places", tests, NULL, NULL) != 0;
+}
