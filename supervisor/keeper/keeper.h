@@ -160,6 +160,7 @@ struct keeper {
     int loaded[LOADED_COUNT]; /* what the loader gave; -1: nothing */
     struct record record;     /* LOADED_CONFIG, mapped */
     struct socket_slot *sockets; /* one per socket record */
+    int inherited, inherited_count; /* descriptors that poold was started with, the first of them */
     struct workers workers;
     struct children children;
     struct engine engine;
@@ -199,6 +200,11 @@ void sockets_close(struct keeper *k);
 void socket_bind(struct keeper *k, const struct verb *verb);
 void socket_listen(struct keeper *k, const struct verb *verb);
 void socket_unbind(struct keeper *k, const struct verb *verb);
+
+/* inherit.c */
+int inherited_open(struct keeper *k);
+int inherited_take(const struct keeper *k, const struct record_socket *record); /* -1: none fits */
+void inherited_check(struct keeper *k);
 
 /* engine.c */
 void engine_signalled(struct keeper *k, int signo);  /* from outside */

@@ -133,7 +133,9 @@ socket_bind(struct keeper *k, const struct verb *verb)
     const struct record_socket *record = &k->record.sockets[verb->index];
     int error = 0;
     if (slot->fd < 0) {
-        slot->fd = record->family == AF_UNIX ? unix_bind(k, slot, record) : inet_bind(record);
+        slot->fd = inherited_take(k, record);
+        if (slot->fd < 0)
+            slot->fd = record->family == AF_UNIX ? unix_bind(k, slot, record) : inet_bind(record);
         error = MIN(slot->fd, 0);
         if (error == 0 && listen(slot->fd, (int)record->backlog) != 0) {
             error = -errno;

@@ -5,7 +5,7 @@
 
 #define LAST_MS 2000 /* for those who were killed to be reaped */
 
-/* Nothing inherited stays open. */
+/* Nothing inherited stays open but sockets that were meant for us. */
 static int
 descriptors_open(struct keeper *k)
 {
@@ -14,7 +14,7 @@ descriptors_open(struct keeper *k)
     do
         fd = open("/dev/null", O_RDWR);
     while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd < 0 || close_range(3, ~0u, 0) != 0 || getrlimit(RLIMIT_NOFILE, &k->nofile) != 0) {
+    if (fd < 0 || inherited_open(k) != 0 || getrlimit(RLIMIT_NOFILE, &k->nofile) != 0) {
         say("cannot arrange descriptors: %s", strerror(errno));
         return 1;
     }
@@ -27,6 +27,7 @@ tables_open(struct keeper *k)
     const struct record_header *header = k->record.header;
     const struct rlimit raised = {header->nofile, k->nofile.rlim_max};
     k->sweeping = !header->pidfds;
+    inherited_check(k);
     k->state_fd = memfd_create("poold-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (setrlimit(RLIMIT_NOFILE, &raised) == 0 && k->state_fd >= 0 && sockets_open(k) == 0 &&
         workers_open(&k->workers, header->places) == 0 && messages_open(k) == 0)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define FDS_SPARE 64u        /* that always stay free */
 #define FDS_LEAST 256u       /* below it there is no room for anything */
@@ -26,10 +27,20 @@ nofile_raised(void)
     return (uint32_t)raised.rlim_cur;
 }
 
+/* The keeper holds on to the sockets that it was started with (sd_listen_fds(3)). */
+static uint32_t
+inherited(void)
+{
+    const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+    if (pid == NULL || fds == NULL || strtol(pid, NULL, 10) != getppid())
+        return 0;
+    return (uint32_t)MAX(0, MIN(strtol(fds, NULL, 10), (long)FDS_LEAST));
+}
+
 void
 capacity_set(struct record_header *header, uint32_t sockets, uint64_t workers)
 {
-    uint32_t needed = FDS_SPARE + RECORD_KEEPER_FDS + sockets;
+    uint32_t needed = FDS_SPARE + RECORD_KEEPER_FDS + inherited() + sockets;
     header->nofile = nofile_raised();
     uint32_t fds = header->nofile > needed ? header->nofile - needed : 0;
     /* A worker takes its notify socket and its output pipe, and a pidfd if with it all workers fit

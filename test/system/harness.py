@@ -115,10 +115,11 @@ class Box:
 
     # --- what runs
 
-    def poold(self, pools, *, name="r", uid=None, logs=("stderr",), options=(), answering=True):
+    def poold(self, pools, *, name="r", uid=None, logs=("stderr",), options=(), prefix=(),
+              answering=True):
         """Starts poold over pools (a dictionary), waits until it answers."""
         instance = Poold(self, self.config(pools, uid), name=name, uid=uid, logs=logs,
-                         options=options)
+                         options=options, prefix=prefix)
         self.instances.append(instance)
         return instance.wait_answering() if answering else instance
 

@@ -19,7 +19,9 @@ class Failed(AssertionError):
 class Poold:
     """poold with a configuration, a runtime and a state directory of its own."""
 
-    def __init__(self, box, config, *, name="r", uid=None, logs=("stderr",), options=()):
+    def __init__(self, box, config, *, name="r", uid=None, logs=("stderr",), options=(),
+                 prefix=()):
+        """prefix: a program, with its arguments, that executes poold; it becomes uid by itself."""
         self.box, self.name, self.uid = box, name, uid
         self.config = box.path(f"{name}.json")
         # Another user makes its directories where every user may.
@@ -29,7 +31,7 @@ class Poold:
         if config is not None:
             self.write_config(config)
         self.arguments = [
-            box.program("poold"), "--config", self.config, "--runtime-dir", self.runtime,
+            *prefix, box.program("poold"), "--config", self.config, "--runtime-dir", self.runtime,
             "--state-dir", self.runtime + ".state", *options,
         ]
         for target in logs:
@@ -37,7 +39,7 @@ class Poold:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 self.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=(lambda: _become(uid)) if uid is not None else None,
+                preexec_fn=(lambda: _become(uid)) if uid is not None and not prefix else None,
             )
         self.pid = self.process.pid
 

@@ -59,6 +59,8 @@ struct world {
     pid_t keeper;
     struct engine_link engine;
     uint64_t request;
+    const int *given; /* descriptors that poold is started with from 3 on, ends with -1; NULL: none */
+    pid_t given_to; /* what LISTEN_PID says of them; 0: poold itself */
 };
 
 /* --- the fake programs ----------------------------------------------------------------------- */
@@ -347,6 +349,24 @@ world_write_config(struct world *world)
     close(fd);
 }
 
+/* As who has sockets for a program starts it: sd_listen_fds(3). */
+static inline void
+world_give(const struct world *world)
+{
+    enum { ASIDE = 300 }; /* so that no number is overwritten before it is copied */
+    char pid[16], count_text[16];
+    int count = 0;
+    for (; world->given[count] >= 0; count++)
+        dup2(world->given[count], ASIDE + count);
+    for (int i = 0; i < count; i++)
+        dup2(ASIDE + i, 3 + i);
+    snprintf(pid, sizeof pid, "%d", world->given_to != 0 ? world->given_to : getpid());
+    snprintf(count_text, sizeof count_text, "%d", count);
+    setenv("LISTEN_PID", pid, 1);
+    setenv("LISTEN_FDS", count_text, 1);
+    setenv("LISTEN_FDNAMES", "somebody:elses", 1);
+}
+
 /* Runs poold; stderr goes to err_fd where that is not -1. */
 static inline pid_t
 world_poold(struct world *world, int err_fd)
@@ -358,6 +378,8 @@ world_poold(struct world *world, int err_fd)
     if (pid == 0) {
         if (err_fd >= 0)
             dup2(err_fd, STDERR_FILENO);
+        if (world->given != NULL)
+            world_give(world);
         execl(poold, "poold", "--runtime-dir", world->runtime, "--config", world->config, NULL);
         _exit(126);
     }
