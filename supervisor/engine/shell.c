@@ -146,13 +146,6 @@ shell_listen(struct shell *shell, uint32_t socket)
 }
 
 /* --- applying actions */
-static void
-feed_bound(struct shell *shell, uint32_t pool)
-{
-    struct event event = {.kind = EV_BOUND, .worker.pool = pool};
-    sockets_started(shell->sockets, pool);
-    shell_feed(shell, &event);
-}
 
 /* Binds what is not bound yet; the last answer decides (shell_bind_result). */
 static void
@@ -169,8 +162,10 @@ apply_bind(struct shell *shell, uint32_t pool)
         own->binds_open++;
         ask(shell, VERB_BIND, (struct verb){.index = socket});
     }
-    if (own->binds_open == 0)
-        feed_bound(shell, pool);
+    if (own->binds_open == 0) {
+        struct event event = {.kind = EV_BOUND, .worker.pool = pool};
+        shell_feed(shell, &event);
+    }
 }
 
 void
@@ -186,12 +181,9 @@ shell_bind_result(struct shell *shell, uint32_t socket, int32_t error)
     assert(own->binds_open > 0);
     if (--own->binds_open > 0)
         return;
-    if (own->bind_error == 0) {
-        feed_bound(shell, pool);
-        return;
-    }
-    struct event event = {
-        .kind = EV_BIND_FAILED, .worker.pool = pool, .error = own->bind_error};
+    struct event event = {.kind = own->bind_error != 0 ? EV_BIND_FAILED : EV_BOUND,
+                          .worker.pool = pool,
+                          .error = own->bind_error};
     shell_feed(shell, &event);
 }
 
@@ -245,6 +237,8 @@ apply(struct shell *shell, const struct action *action)
 {
     if (may_change_sockets(action))
         sockets_touched(shell->sockets, action->worker.pool);
+    if (action->kind == ACT_EVENT && action->event == EVENT_POOL_STARTED)
+        sockets_started(shell->sockets, action->worker.pool);
     switch (action->kind) {
     case ACT_BIND:
         apply_bind(shell, action->worker.pool);

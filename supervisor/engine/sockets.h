@@ -15,7 +15,7 @@ void sockets_destroy(struct sockets **);
  * have changed the length of a queue, or have removed a path. */
 void sockets_touched(struct sockets *, uint32_t pool);
 
-/* The pool's sockets are bound and it starts: tells of queues that the kernel makes shorter. */
+/* The pool has started: tells of a queue that the kernel makes shorter. */
 void sockets_started(struct sockets *, uint32_t pool);
 
 /* VERB_RESTORED */

@@ -1,5 +1,6 @@
 """test_handoff.py - what a worker is born with: sockets, environment, identity, and nothing else."""
 
+import errno
 import grp
 import os
 import pwd
@@ -102,6 +103,101 @@ def handoff_none_gives_no_socket(box):
     assert sorted(descriptors(sections)) == [0, 1, 2], sections["descriptors"]
     environment = pairs(sections["environment"])
     assert not [key for key in environment if key.startswith("LISTEN_")], environment
+
+
+def variables(sections, *prefixes):
+    """Those of the environment that begin so."""
+    return {key: value for key, value in pairs(sections["environment"]).items()
+            if key.startswith(prefixes)}
+
+
+HANDOFF_VARIABLES = ("LISTEN_", "NGINX", "FPM_")
+
+
+@claim()
+def handoff_stdin_gives_the_socket_as_0_and_blocking(box):
+    _, sections = dump(box, [box.address()], handoff="stdin")
+    held = descriptors(sections)
+    assert sorted(held) == [0, 1, 2], held
+    assert held[0][1]["listening"] == "1" and held[0][1]["nonblock"] == "0", held
+    assert not variables(sections, *HANDOFF_VARIABLES), sections["environment"]
+
+
+@claim()
+def handoff_nginx_names_the_numbers(box):
+    _, sections = dump(box, [box.address(), box.unix()], handoff="nginx")
+    held = descriptors(sections)
+    assert sorted(held) == [0, 1, 2, 3, 4], held
+    assert all(held[n][1]["listening"] == "1" and held[n][1]["nonblock"] == "1" for n in (3, 4))
+    assert variables(sections, *HANDOFF_VARIABLES) == {"NGINX": "3;4;"}, sections["environment"]
+
+
+@claim()
+def handoff_fpm_names_the_addresses_and_blocks(box):
+    tcp, unix = box.address(), box.unix()
+    _, sections = dump(box, [tcp, unix], handoff="fpm")
+    held = descriptors(sections)
+    assert sorted(held) == [0, 1, 2, 3, 4], held
+    assert all(held[n][1]["listening"] == "1" and held[n][1]["nonblock"] == "0" for n in (3, 4))
+    assert variables(sections, *HANDOFF_VARIABLES) == {
+        "FPM_SOCKETS": f"{tcp}=3,{unix[5:]}=4"}, sections["environment"]
+
+
+@claim()
+def null_output_goes_nowhere(box):
+    _, sections = dump(box, [], output="null")
+    held = descriptors(sections)
+    assert [held[n][0] for n in (0, 1, 2)] == ["/dev/null"] * 3, held
+
+
+@claim()
+def what_a_worker_with_null_output_says_is_no_event(box):
+    pool = {"command": [box.program("fixture_talk"), "lines", "20"], "ready": "notify"}
+    poold = box.poold({"silent": {**pool, "output": "null"}, "loud": pool})
+    poold.wait_state("silent", "started")
+    poold.wait_state("loud", "started")
+    wait_until(lambda: poold.worker("loud")["last_line"] == "line 19", what="the last line")
+    assert not poold.worker("silent")["last_line"], poold.worker("silent")
+
+
+@claim()
+def umask_and_limits_are_those_of_the_pool(box):
+    _, sections = dump(box, [], umask="0027",
+                       limits={"nofile": 321, "core": "1MiB", "nice": 5, "oom_score_adjust": 234})
+    assert pairs(sections["process"])["umask"] == "0027", sections["process"]
+    assert pairs(sections["process"])["nice"] == "5", sections["process"]
+    assert sections["oom_score_adj"] == ["234"], sections["oom_score_adj"]
+    limits = {line[:25].strip(): line[25:].split()[:2] for line in sections["limits"]}
+    assert limits["Max open files"] == ["321", "321"], limits
+    assert limits["Max core file size"] == ["1048576", "1048576"], limits
+
+
+@claim()
+def a_limit_that_the_kernel_refuses_is_told_with_its_step(box):
+    poold = box.poold({"web": box.pool("--ready", "0", ready="notify", limits={"nofile": 2**31})})
+    event = poold.wait_event(1022, "web", errno=errno.EPERM)
+    assert event["fields"]["step"] == "set the resource limits", event
+
+
+@claim(root=True)
+def the_priority_may_rise_before_the_user_is_taken(box):
+    _, sections = dump(box, [], limits={"nice": -4})
+    assert pairs(sections["process"])["nice"] == "-4", sections["process"]
+
+
+@claim(root=True)
+def groups_are_those_that_the_pool_names(box):
+    _, sections = dump(box, [], identity={"user": "daemon", "groups": ["games", "mail"]})
+    status = pairs(sections["status"], ":")
+    expected = sorted(grp.getgrnam(name).gr_gid for name in ("games", "mail"))
+    assert [int(group) for group in status["Groups"].split()] == expected, status["Groups"]
+
+
+@claim()
+def new_privileges_are_forbidden_unless_the_pool_allows_them(box):
+    identity = {"user": pwd.getpwuid(NOBODY).pw_name} if IS_ROOT else {}
+    _, sections = dump(box, [], identity={**identity, "no_new_privileges": False})
+    assert pairs(sections["status"], ":")["NoNewPrivs"] == "0"
 
 
 @claim(root=True)

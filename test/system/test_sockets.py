@@ -56,6 +56,29 @@ def an_operator_s_start_binds_at_once(box):
 
 
 @claim()
+def a_queue_that_the_kernel_cuts_is_told_at_each_start(box):
+    with open("/proc/sys/net/core/somaxconn", encoding="ascii") as file:
+        cap = int(file.read())
+    if cap >= 65535:
+        raise Skip("the kernel cuts no queue that the configuration may name")
+    address = box.address()
+    poold = box.poold({"long": box.pool("--ready", "0", listen=address, ready="notify",
+                                        queue_length=cap + 1),
+                       "fits": box.pool("--ready", "0", listen=box.address(), ready="notify",
+                                        queue_length=cap)})
+    poold.wait_all_started()
+    poold.wait_event(6035, "long")
+    told = poold.events(6035)
+    assert [event["pool"] for event in told] == ["long"], told
+    assert told[0]["fields"] == {"address": address, "queue_length": cap + 1, "cap": cap}, told
+    poold.ctl("recycle", "long", "--wait")
+    assert len(poold.events(6035)) == 1, poold.events(6035)
+    poold.ctl("stop", "long", "--wait")
+    poold.ctl("start", "long", "--wait")
+    wait_until(lambda: len(poold.events(6035)) == 2, what="the event again")
+
+
+@claim()
 def a_unix_path_that_a_worker_removed_is_put_back(box):
     address = box.unix("web.sock")
     poold = box.poold({"web": box.pool("--ready", "0", listen=address, ready="notify")})
