@@ -108,19 +108,21 @@ struct wanted_list {
     struct wanted list[SOCKETS_A_POOL_MAX];
     uint32_t count;
     uint32_t refused; /* text: the pool may not listen there; 0: it may */
-    bool too_many;
+    bool has_too_many;
 };
 
 static void
 want(struct load *load, struct wanted_list *wanted, const struct wanted *one)
 {
-    if (wanted->count < SOCKETS_A_POOL_MAX)
+    if (wanted->count < SOCKETS_A_POOL_MAX) {
         wanted->list[wanted->count++] = *one;
-    else if (!wanted->too_many)
+        return;
+    }
+    if (!wanted->has_too_many)
         problem_add(&load->problems, &load->pointer, PROBLEM_AT_VALUE,
                     "with listen_addresses the pool comes to more than %u sockets",
                     SOCKETS_A_POOL_MAX);
-    wanted->too_many = wanted->count == SOCKETS_A_POOL_MAX;
+    wanted->has_too_many = true;
 }
 
 /* The pool does not start with an address outside the list: it fails closed, and says so. */
