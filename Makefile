@@ -167,6 +167,7 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	install -m 755 $(B)/poolctl $(DESTDIR)$(BINDIR)/poolctl
 	install -m 755 $(B)/poold-engine $(B)/poold-exec $(DESTDIR)$(LIBEXECDIR)
 	install -m 644 etc/poold.json $(DESTDIR)$(SHAREDIR)/poold.example.json
+	install -m 644 etc/poold.schema.json $(DESTDIR)$(SHAREDIR)/poold.schema.json
 	install -m 644 etc/rsyslog-poold.conf $(DESTDIR)$(SHAREDIR)/rsyslog.conf
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(COMPLETIONDIR)
 	sed 's#^ExecStart=poold#ExecStart=$(SBINDIR)/poold#' etc/poold.service >$(DESTDIR)$(UNITDIR)/poold.service
@@ -177,7 +178,7 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(SBINDIR)/poold $(DESTDIR)$(BINDIR)/poolctl
-	rm -f $(DESTDIR)$(SHAREDIR)/poold.example.json $(DESTDIR)$(SHAREDIR)/rsyslog.conf
+	rm -f $(DESTDIR)$(SHAREDIR)/poold.example.json $(DESTDIR)$(SHAREDIR)/poold.schema.json $(DESTDIR)$(SHAREDIR)/rsyslog.conf
 	rm -f $(DESTDIR)$(UNITDIR)/poold.service $(DESTDIR)$(COMPLETIONDIR)/poolctl
 	rm -f $(DESTDIR)$(LIBEXECDIR)/poold-engine $(DESTDIR)$(LIBEXECDIR)/poold-exec
 	for page in $(MANUAL); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done

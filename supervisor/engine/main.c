@@ -13,17 +13,18 @@
 #define EXIT_USAGE   2
 #define LOG_OPTIONS_MAX 8
 
-enum mode { MODE_ENGINE, MODE_CHECK, MODE_KEYS, MODE_VERSION };
+enum mode { MODE_ENGINE, MODE_CHECK, MODE_KEYS, MODE_SCHEMA, MODE_VERSION };
 
 struct command_line {
     enum mode mode;
+    const char *key; /* --keys: that alone; NULL: all */
     struct load_options load;
     struct shell_options shell;
     const char *log_targets[LOG_OPTIONS_MAX];
 };
 
 static const char usage[] =
-    "usage: poold-engine --check [--config FILE] | --keys | --version\n"
+    "usage: poold-engine --check [--config FILE] | --keys [KEY] | --schema | --version\n"
     "poold-engine is started by poold; see poold(8).\n";
 
 static bool
@@ -31,7 +32,7 @@ read_command_line(struct command_line *line, int argc, char **argv)
 {
     static const struct option options[] = {
         {"check", no_argument, NULL, 'C'},           {"keys", no_argument, NULL, 'K'},
-        {"version", no_argument, NULL, 'V'},
+        {"version", no_argument, NULL, 'V'},         {"schema", no_argument, NULL, 'S'},
         {"config", required_argument, NULL, 'c'},   {"engine-user", required_argument, NULL, 'u'},
         {"state-dir", required_argument, NULL, 's'}, {"runtime-dir", required_argument, NULL, 'r'},
         {"log", required_argument, NULL, 'l'},      {NULL, 0, NULL, 0},
@@ -43,6 +44,9 @@ read_command_line(struct command_line *line, int argc, char **argv)
             break;
         case 'K':
             line->mode = MODE_KEYS;
+            break;
+        case 'S':
+            line->mode = MODE_SCHEMA;
             break;
         case 'V':
             line->mode = MODE_VERSION;
@@ -67,6 +71,8 @@ read_command_line(struct command_line *line, int argc, char **argv)
             return false;
         }
     }
+    if (line->mode == MODE_KEYS && optind < argc)
+        line->key = argv[optind++];
     return optind == argc;
 }
 
@@ -94,7 +100,9 @@ main(int argc, char **argv)
     case MODE_CHECK:
         return load_check(&line.load, stdout);
     case MODE_KEYS:
-        return load_keys(stdout);
+        return load_keys(line.key, stdout);
+    case MODE_SCHEMA:
+        return load_schema(stdout);
     case MODE_VERSION:
         printf("poold %s\n", POOLD_VERSION);
         return 0;

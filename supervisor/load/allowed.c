@@ -1,4 +1,4 @@
-/* allowed.c - what a key's value may be, in words; and `poold-engine --keys`. */
+/* allowed.c - what a key's value may be, in words. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,7 +6,6 @@
 
 #include "common/units.h"
 #include "supervisor/load/keys.h"
-#include "supervisor/load/load.h"
 #include "supervisor/load/preset.h"
 #include "supervisor/record.h"
 
@@ -159,36 +158,4 @@ key_allowed(const struct config_key *key, char buf[KEY_ALLOWED_MAX])
     }
     assert(!"a key without a type");
     return buf;
-}
-
-/* "integer 1..1024": what key_allowed says, short. Returns buf. */
-static const char *
-key_type(const struct config_key *key, char buf[KEY_ALLOWED_MAX])
-{
-    char least[UNIT_TEXT_MAX], most[UNIT_TEXT_MAX];
-    const char *name = key_type_name(key->type);
-    if (key->type == VALUE_INTEGER)
-        snprintf(buf, KEY_ALLOWED_MAX, "%s %" PRIu64 "..%" PRIu64, name, key->least, key->most);
-    else if (key->type == VALUE_SIGNED)
-        snprintf(buf, KEY_ALLOWED_MAX, "%s %" PRIi64 "..%" PRIi64, name, (int64_t)key->least,
-                 (int64_t)key->most);
-    else if (key->type == VALUE_DURATION)
-        snprintf(buf, KEY_ALLOWED_MAX, "%s %s..%s", name, duration_format(key->least, least),
-                 duration_format(key->most, most));
-    else
-        snprintf(buf, KEY_ALLOWED_MAX, "%s", name);
-    return buf;
-}
-
-int
-load_keys(FILE *out)
-{
-    for (size_t i = 0; i < config_key_count; i++) {
-        const struct config_key *key = &config_keys[i];
-        char type[KEY_ALLOWED_MAX];
-        fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", key->path, key_type(key, type), key->unit,
-                key->preset, key_effect_name(key->effect), key->text,
-                key->scope == SCOPE_POOL ? "pool" : "file");
-    }
-    return fflush(out) == 0 && !ferror(out) ? 0 : 1;
 }

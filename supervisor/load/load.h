@@ -68,8 +68,13 @@ int load_give(enum load_mode, const struct load_options *, const struct load_res
  * (EX_CONFIG) when there are errors, 1 when the check itself failed. */
 int load_check(const struct load_options *, FILE *out);
 
-/* `poold-engine --keys`: a line per key: key, type, unit, default, takes effect, documentation,
- * and where it stands - "pool" or "file" -, with a tab between. Returns the exit status. */
-int load_keys(FILE *out);
+/* `poold-engine --keys [KEY]`: a line per key: key, type, unit, default, takes effect, documentation,
+ * and where it stands - "pool" or "file" -, with a tab between. name: that key alone, or all of that
+ * object ("health"); NULL: every key. Returns the exit status: 1 when there is no such key, which is
+ * said on stderr with the nearest one. */
+int load_keys(const char *name, FILE *out);
+
+/* `poold-engine --schema`: the same as a JSON Schema (draft-07). Returns the exit status. */
+int load_schema(FILE *out);
 
 #endif

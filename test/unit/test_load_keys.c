@@ -129,7 +129,7 @@ each_key_line(void (*line)(char *columns[7], void *arg), void *arg)
     char *out = NULL;
     size_t size, lines = 0;
     FILE *stream = open_memstream(&out, &size);
-    assert_int_equal(load_keys(stream), 0);
+    assert_int_equal(load_keys(NULL, stream), 0);
     fclose(stream);
     char *rest = out, *text;
     while ((text = strsep(&rest, "\n")) != NULL && text[0] != '\0') {
@@ -160,6 +160,46 @@ keys_prints_seven_columns_a_key(void **state)
 {
     (void)state;
     each_key_line(check_columns, NULL);
+}
+
+static void
+keys_prints_one_key_or_one_object_when_it_is_asked_for(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t lines;
+    } asked[] = {{"handoff", 1},
+                 {"health", 2},
+                 {"health.startup_timeout", 1},
+                 {"heal", 0},
+                 {"limits.starts", 1}};
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        char *out = NULL;
+        size_t size, lines = 0;
+        FILE *stream = open_memstream(&out, &size);
+        assert_int_equal(load_keys(asked[i].name, stream), asked[i].lines == 0);
+        fclose(stream);
+        for (size_t at = 0; at < size; at++)
+            lines += out[at] == '\n';
+        assert_int_equal(lines, asked[i].lines);
+        free(out);
+    }
+}
+
+static void
+the_committed_schema_is_the_tables(void **state)
+{
+    (void)state;
+    char *out = NULL, *committed = read_text("etc/poold.schema.json");
+    size_t size;
+    FILE *stream = open_memstream(&out, &size);
+    assert_int_equal(load_schema(stream), 0);
+    fclose(stream);
+    if (strcmp(out, committed) != 0)
+        fail_msg("write it anew: poold-engine --schema >etc/poold.schema.json");
+    free(out);
+    free(committed);
 }
 
 /* Appends text as mdoc writes it. */
@@ -245,6 +285,8 @@ main(void)
         cmocka_unit_test(every_range_ends_where_the_table_says),
         cmocka_unit_test(no_key_comes_twice_or_is_another_ones_group),
         cmocka_unit_test(keys_prints_seven_columns_a_key),
+        cmocka_unit_test(keys_prints_one_key_or_one_object_when_it_is_asked_for),
+        cmocka_unit_test(the_committed_schema_is_the_tables),
         cmocka_unit_test(the_manual_says_of_every_key_what_the_table_says_and_knows_no_other),
         cmocka_unit_test(the_example_is_valid),
     };
