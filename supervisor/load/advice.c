@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "supervisor/load/keys.h"
+#include "supervisor/load/preset.h"
+
 /* clang-format off */
 /* Programs that stand between poold and a server, and what becomes of the sockets behind them. All
  * were tried. */
@@ -66,6 +69,20 @@ advise_wrapper(const struct record *record, const struct record_pool *pool, FILE
     }
 }
 
+/* The preset that the pool has. */
+static enum preset
+preset_of(const struct record *record, const struct record_pool *pool)
+{
+    const size_t row = (size_t)(key_find(SCOPE_POOL, "preset") - config_keys);
+    for (uint32_t i = 0; i < pool->value_count; i++) {
+        struct record_value value = record_value_at(record, pool, i);
+        char name[32]; /* the value is a JSON string of ours: a name between quotes */
+        if (value.key == row && sscanf(record_text(record, value.text), "\"%31[^\"]\"", name) == 1)
+            return preset_find(name);
+    }
+    return PRESET_NONE;
+}
+
 static int
 compare_uids(const void *a, const void *b)
 {
@@ -79,12 +96,15 @@ compare_uids(const void *a, const void *b)
 static void
 advise_shared_users(const struct record *record, FILE *out)
 {
-    uint32_t count = record->header->pools;
-    const struct record_pool **by_uid = calloc((size_t)count + 1, sizeof *by_uid);
+    uint32_t count = 0;
+    const struct record_pool **by_uid = calloc((size_t)record->header->pools + 1, sizeof *by_uid);
     if (by_uid == NULL)
         return; /* advice is not worth a failure */
-    for (uint32_t i = 0; i < count; i++)
-        by_uid[i] = &record->pools[i];
+    for (uint32_t i = 0; i < record->header->pools; i++) {
+        /* Without root there is one user anyhow. */
+        if (record->pools[i].present && record->pools[i].drop_privileges)
+            by_uid[count++] = &record->pools[i];
+    }
     qsort(by_uid, count, sizeof *by_uid, compare_uids);
     for (uint32_t i = 0, next; i < count; i = next) {
         for (next = i + 1; next < count && by_uid[next]->uid == by_uid[i]->uid; next++)
@@ -100,17 +120,74 @@ advise_shared_users(const struct record *record, FILE *out)
     free(by_uid);
 }
 
+/* A preset knows what its server has to be told. */
+static void
+advise_preset(const struct record *record, const struct record_pool *pool, FILE *out)
+{
+    enum preset preset = preset_of(record, pool);
+    const char *word = preset_word(preset), *argument = record_text(record, pool->argv.at);
+    for (uint32_t i = 0; i < pool->argv.count; i++, argument += strlen(argument) + 1) {
+        if (strstr(argument, word) != NULL)
+            return;
+    }
+    fprintf(out, "warning: pool \"%s\": without \"%s\" in its command %s\n",
+            record_text(record, pool->name), word, preset_without(preset));
+}
+
+void
+advice_print_queues(const struct record *record, uint32_t cap, FILE *out)
+{
+    uint32_t above = 0, most = 0, pool = 0;
+    for (uint32_t i = 0; i < record->header->sockets; i++) {
+        const struct record_socket *socket = &record->sockets[i];
+        if (socket->backlog <= cap)
+            continue;
+        pool = above++ == 0 ? socket->pool : pool;
+        most = MAX(most, socket->backlog);
+    }
+    if (above > 0)
+        fprintf(out,
+                "warning: %u socket%s of \"%s\"%s want%s a queue of up to %u connections, and the "
+                "kernel gives %u; raise net.core.somaxconn or lower queue_length\n",
+                above, above == 1 ? "" : "s", record_text(record, record->pools[pool].name),
+                above == 1 ? "" : " and others", above == 1 ? "s" : "", most, cap);
+}
+
+/* The kernel's own; no cap where it does not say. */
+static uint32_t
+queue_cap(void)
+{
+    unsigned cap;
+    FILE *file = fopen("/proc/sys/net/core/somaxconn", "re");
+    if (file == NULL)
+        return UINT32_MAX;
+    if (fscanf(file, "%u", &cap) != 1)
+        cap = UINT32_MAX;
+    fclose(file);
+    return cap;
+}
+
+static void
+advise_pool(const struct record *record, const struct record_pool *pool, FILE *out)
+{
+    if (record_text(record, pool->refused)[0] != '\0')
+        fprintf(out, "warning: pool \"%s\" does not start: %s\n", record_text(record, pool->name),
+                record_text(record, pool->refused));
+    advise_preset(record, pool, out);
+    advice_print_rights(record, pool, out);
+    if (pool->socket_count == 0)
+        return;
+    advise_shell(record, pool, out);
+    advise_wrapper(record, pool, out);
+}
+
 void
 advice_print(const struct record *record, FILE *out)
 {
     for (uint32_t i = 0; i < record->header->pools; i++) {
-        const struct record_pool *pool = &record->pools[i];
-        if (pool->socket_count == 0)
-            continue;
-        advise_shell(record, pool, out);
-        advise_wrapper(record, pool, out);
+        if (record->pools[i].present)
+            advise_pool(record, &record->pools[i], out);
     }
-    /* Without root there is one user anyhow. */
-    if (record->header->pools > 0 && record->pools[0].drop_privileges)
-        advise_shared_users(record, out);
+    advise_shared_users(record, out);
+    advice_print_queues(record, queue_cap(), out);
 }

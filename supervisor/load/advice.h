@@ -6,7 +6,14 @@
 
 #include "supervisor/record.h"
 
-/* Writes a line "warning: ..." for each piece of advice. */
+/* Writes a line "warning: ..." for each piece of advice. It is for a configuration without errors;
+ * for one with errors there is none. */
 void advice_print(const struct record *, FILE *out);
+
+/* The part of it about accept queues that are longer than the kernel's cap. */
+void advice_print_queues(const struct record *, uint32_t cap, FILE *out);
+
+/* The part of it about what the pool's user may write: its program and its directory. */
+void advice_print_rights(const struct record *, const struct record_pool *, FILE *out);
 
 #endif

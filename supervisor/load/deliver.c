@@ -139,7 +139,7 @@ print_verdict(const struct record *record, FILE *out)
         fputs(record->text, out);
     else
         fprintf(out, "%s: %u pool%s, %u socket%s: valid\n", record_text(record, header->source),
-                header->pools, header->pools == 1 ? "" : "s", header->sockets,
+                header->pools_present, header->pools_present == 1 ? "" : "s", header->sockets,
                 header->sockets == 1 ? "" : "s");
     print_warnings(record_text(record, header->warning_text), out);
     advice_print(record, out);
