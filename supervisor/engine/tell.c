@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "supervisor/engine/holder.h"
 #include "supervisor/verbs.h"
@@ -347,7 +348,10 @@ tell_socket_failed(struct story *story)
     fields_number(&story->fields, "errno", action->error);
     if (holder[0] != '\0')
         fields_string(&story->fields, "holder", holder);
-    snprintf(text, sizeof text, "%s%s%s", error, holder[0] != '\0' ? ", by user " : "", holder);
+    if (action->error == EACCES && socket != NULL && socket->family != AF_UNIX)
+        snprintf(text, sizeof text, "%s: a port below 1024 takes root, or LISTEN_FDS", error);
+    else
+        snprintf(text, sizeof text, "%s%s%s", error, holder[0] != '\0' ? ", by user " : "", holder);
     if (action->event == EVENT_SOCKET_FAILED)
         emit(story, EVENT_SOCKET_FAILED, "cannot listen on %s: %s",
              shell_bind_failure(story->shell, action->worker.pool), text);

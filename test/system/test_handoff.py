@@ -172,7 +172,7 @@ def umask_and_limits_are_those_of_the_pool(box):
     assert limits["Max core file size"] == ["1048576", "1048576"], limits
 
 
-@claim()
+@claim(root=True)
 def a_limit_that_the_kernel_refuses_is_told_with_its_step(box):
     poold = box.poold({"web": box.pool("--ready", "0", ready="notify", limits={"nofile": 2**31})})
     event = poold.wait_event(1022, "web", errno=errno.EPERM)

@@ -35,7 +35,8 @@ def web(box, address):
 @claim(root=True)
 def a_user_without_a_given_socket_cannot_have_a_low_port(box):
     poold = box.poold(web(box, low_address()), uid=NOBODY)
-    poold.wait_event(6033, "web", errno=errno.EACCES)
+    event = poold.wait_event(6033, "web", errno=errno.EACCES)
+    assert "a port below 1024 takes root, or LISTEN_FDS" in event["text"], event
 
 
 @claim(root=True, limit=40)
