@@ -148,7 +148,7 @@ struct record_socket {
     uint32_t backlog;
     uint16_t family;  /* AF_INET, AF_INET6, AF_UNIX */
     uint16_t length;  /* of the socket address */
-    uint8_t dual;     /* bool, AF_INET6: accept IPv4 too; IPv4 alone where there is no IPv6 */
+    uint8_t dual;     /* bool, AF_INET6: accept IPv4 too */
     uint8_t blocking; /* bool: without O_NONBLOCK, as the hand-off wants it */
     uint8_t reserved[2];
     uint32_t mode;         /* AF_UNIX: of the path */

@@ -17,18 +17,9 @@ inet_bind(const struct record_socket *record)
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) == 0) &&
         bind(fd, (const struct sockaddr *)(const void *)record->sockaddr, record->length) == 0)
         return fd;
-    int error = errno;
+    int error = -errno;
     fd_close(&fd);
-    if (!record->dual || (error != EAFNOSUPPORT && error != EADDRNOTAVAIL))
-        return -error;
-    /* No IPv6 in this kernel, or none switched on: then "every address" is every IPv4 address. */
-    struct sockaddr_in6 six;
-    memcpy(&six, record->sockaddr, sizeof six);
-    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = six.sin6_port};
-    struct record_socket instead = {
-        .family = AF_INET, .length = sizeof four, .blocking = record->blocking};
-    memcpy(instead.sockaddr, &four, sizeof four);
-    return inet_bind(&instead);
+    return error;
 }
 
 static const char *

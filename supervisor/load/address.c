@@ -1,5 +1,6 @@
 /* address.c - from an address as the file writes it to a socket address. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "common/text.h"
 #include "supervisor/load/compile.h"
@@ -110,6 +112,35 @@ parse_inet(struct load *load, const char *text, const char *host, uint16_t port,
     return true;
 }
 
+/* Not in a kernel without it, nor where it is switched off. Any other error is not about that. */
+static bool
+is_ipv6_there(void)
+{
+    const struct sockaddr_in6 any = {.sin6_family = AF_INET6};
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), error = 0;
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&any, sizeof any) != 0)
+        error = errno;
+    if (fd >= 0)
+        close(fd);
+    return error != EAFNOSUPPORT && error != EADDRNOTAVAIL;
+}
+
+/* "*:80": every address, of IPv4 alone where there is no IPv6. */
+static bool
+set_any(struct record_socket *out, uint16_t port)
+{
+    if (is_ipv6_there()) {
+        set_inet6(out, &in6addr_any, port);
+        out->dual = 1;
+        return true;
+    }
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(port)};
+    out->family = AF_INET;
+    out->length = sizeof any;
+    memcpy(out->sockaddr, &any, sizeof any);
+    return true;
+}
+
 /* "tcp://1.2.3.4:80/": what a program's own configuration would take. */
 static bool
 refuse_scheme(struct load *load, const char *text, const char *rest)
@@ -156,7 +187,5 @@ address_parse(struct load *load, const char *text, struct record_socket *out)
         return refuse_colons(load, text, host, port);
     if (strcmp(host, "*") != 0)
         return parse_inet(load, text, host, port, out);
-    set_inet6(out, &in6addr_any, port);
-    out->dual = 1;
-    return true;
+    return set_any(out, port);
 }
