@@ -105,15 +105,21 @@ static const char *
 check_pool(const struct core *core, uint32_t pool)
 {
     const struct pool *p = pool_at(core, pool);
+    if (!p->added && (pool_records(core, pool) > 0 || heap_key(&core->due, pool) != UINT64_MAX))
+        return "workers and deadlines belong to a pool that exists";
     if (!p->added)
-        return pool_records(core, pool) == 0 ? NULL : "workers belong to a pool that exists";
+        return NULL;
+    if (p->removed && p->wanted_up)
+        return "a removed pool is not wanted";
+    if ((p->roll_all || p->roll_drifted) != (p->roll_cause != CAUSE_NONE))
+        return "a roll is of somebody";
     if (p->queue != 0 && !pool_is_up(core, pool) && global_at(core)->shutdown == SHUTDOWN_NOT)
         return "who waits for a start is up";
     if ((p->queue != 0) != (heap_key(&core->queue, pool) != UINT64_MAX))
         return "the queue has those that wait";
     if (p->roll_cause != CAUSE_NONE && p->state != POOL_STARTING && p->state != POOL_STARTED)
         return "who rolls is up";
-    if (p->binding && p->bound)
+    if (p->binding != BIND_NOT && p->bound)
         return "sockets that are held are not asked for";
     if (p->since > core->now || p->failed_at > core->now)
         return "a pool's past does not lie in the future";

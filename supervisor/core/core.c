@@ -1,7 +1,8 @@
 /* core.c - one step: an event goes to its machine, the pool is reconciled, free places are given. */
 #include "supervisor/core/core.h"
+#include "supervisor/core/change.h"
 #include "supervisor/core/pool.h"
-#include "supervisor/core/recycle.h"
+#include "supervisor/core/roll.h"
 #include "supervisor/core/start.h"
 #include "supervisor/core/state.h"
 #include "supervisor/core/worker.h"
@@ -38,6 +39,7 @@ core_step(struct core *core, const struct event *event, struct action_list *out)
     case EV_POOL_START:
     case EV_POOL_STOP:
     case EV_POOL_RECYCLE:
+    case EV_POOL_REMOVE:
     case EV_BOUND:
     case EV_BIND_FAILED:
     case EV_POOL_RESUME:
@@ -85,12 +87,10 @@ core_deadline(const struct core *core)
 static void
 resume_pool(struct core *core, uint32_t pool)
 {
-    const struct pool *p = pool_at(core, pool);
     core->pool_more[pool].held = false;
     if (global_at(core)->left)
         global_edit(core)->left = false; /* LEAVE may have been lost: say it again */
-    if (p->binding)
-        act_pool(core, ACT_BIND, pool);
+    pool_ask_again(core, pool);
     for (uint32_t i = worker_first(core, pool), next; i != NONE; i = next) {
         next = worker_next(core, i);
         const struct worker *w = worker_at(core, i);
@@ -102,22 +102,39 @@ resume_pool(struct core *core, uint32_t pool)
     }
 }
 
+/* A life begins: what was restored is held until its POOL_RESUME. All of it at once, because a place
+ * that one pool's event sets free could start a worker of another. */
+static void
+hold_restored(struct core *core)
+{
+    if (core->resumed)
+        return;
+    core->resumed = true;
+    for (uint32_t pool = 0; pool < core->limits.pools_max; pool++)
+        if (pool_at(core, pool)->added)
+            pool_hold(core, pool);
+}
+
 static void
 step_pool_event(struct core *core, const struct event *event)
 {
     uint32_t pool = event->worker.pool;
     assert(pool < core->limits.pools_max);
+    if ((event->kind == EV_POOL_ADD || event->kind == EV_POOL_REMOVE) && !event->by_operator)
+        hold_restored(core);
     if (event->kind != EV_POOL_ADD && !pool_at(core, pool)->added)
         return;
 
     if (event->kind == EV_POOL_ADD)
-        pool_add(core, pool, event->settings);
+        pool_add(core, pool, event->settings, event->by_operator);
     else if (event->kind == EV_POOL_START)
         pool_start(core, pool, event->by_operator);
     else if (event->kind == EV_POOL_STOP)
         pool_stop(core, pool);
     else if (event->kind == EV_POOL_RECYCLE)
         roll_request(core, pool, event->cause);
+    else if (event->kind == EV_POOL_REMOVE)
+        change_remove(core, pool);
     else if (event->kind == EV_BOUND)
         pool_bound(core, pool);
     else if (event->kind == EV_BIND_FAILED)
@@ -131,18 +148,21 @@ step_pool_event(struct core *core, const struct event *event)
 
 /* No record has this name. If the pool gave it away in a life that is remembered, the worker was
  * finished with and only the RELEASE was lost; if not, the record was lost, and what lives is taken
- * in. */
+ * in, where there is a pool for it. */
 static void
 step_unknown_worker(struct core *core, const struct event *event)
 {
     struct worker_id id = event->worker;
     bool lost = id.generation > core->pool_more[id.pool].restored_generation;
+    bool homeless = !pool_at(core, id.pool)->added;
     struct action *action;
 
     if (event->kind == EV_EXITED) {
         action = act_pool(core, ACT_RELEASE, id.pool);
         action->worker = id;
-    } else if (event->kind == EV_LISTED && lost && pool_adopt(core, id) == NONE) {
+    } else if (event->kind == EV_LISTED && lost && (homeless || pool_adopt(core, id) == NONE)) {
+        if (homeless && id.generation > pool_at(core, id.pool)->generation)
+            pool_edit(core, id.pool)->generation = id.generation;
         action = act_pool(core, ACT_KILL, id.pool); /* nobody can look after it */
         action->worker = id;
     }
@@ -190,6 +210,7 @@ step_known_worker(struct core *core, const struct event *event, uint32_t worker)
     case EV_POOL_START:
     case EV_POOL_STOP:
     case EV_POOL_RECYCLE:
+    case EV_POOL_REMOVE:
     case EV_SHUTDOWN:
     case EV_BOUND:
     case EV_BIND_FAILED:
@@ -205,9 +226,9 @@ step_worker_event(struct core *core, const struct event *event)
 {
     uint32_t pool = event->worker.pool;
     assert(pool < core->limits.pools_max);
-    if (!pool_at(core, pool)->added || event->worker.generation == 0)
+    if (event->worker.generation == 0)
         return;
-    if (event->kind == EV_LISTED)
+    if (event->kind == EV_LISTED && pool_at(core, pool)->added)
         pool_hold(core, pool);
     uint32_t worker = core_handle(core, event->worker);
     if (worker == NONE)

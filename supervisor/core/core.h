@@ -45,9 +45,9 @@ struct event {
     enum event_kind kind;
     struct worker_id worker; /* events of a pool use .pool only */
     enum cause cause;
-    bool by_operator;                     /* POOL_START: clears failures and a disabled state */
-    const struct pool_settings *settings; /* POOL_ADD: copied; of a known pool: limits, delays and
-                                             sizes hold from now on */
+    bool by_operator; /* POOL_START: clears failures and a disabled state. POOL_ADD, POOL_REMOVE: an
+                         apply; false: a life begins, POOL_RESUME follows for all that is restored */
+    const struct pool_settings *settings; /* POOL_ADD: copied; change.h says what a change does */
     struct exit_status status;
     uint32_t step; /* enum spawn_step of verbs.h; the core only hands it on and compares to none */
     int32_t error; /* errno, positive */
@@ -130,17 +130,32 @@ int core_record_read(struct core *, uint32_t record, const void *buf, size_t len
 int core_restore_end(struct core *, msec now);
 #define CORE_STATE_VERSION 1u
 
-/* --- Resuming after the engine's death: restore; POOL_ADD for each pool (the same settings change
- * nothing); then for each worker that the keeper lists, LISTED followed by the reports that the
+/* --- Changing the configuration: POOL_ADD with by_operator for each pool that is added or changed, or
+ * whose drifted workers are to be tried again; POOL_REMOVE, by_operator too, for each that is gone from it; POOL_START
+ * for those with auto_start whose reason is then NEVER (new, or taken back from a removal). The
+ * keeper must have the new configuration before: SPAWN and BIND mean the newest. BIND is asked
+ * again whenever the fingerprint has changed, and answered BOUND at once where nothing is to be
+ * done; the sockets that the pool had stay until its last drifted worker is gone.
+ *
+ * POOL_REMOVE is answered by POOL_GONE, after the last RELEASE; until then the pool has a view, and
+ * a POOL_ADD takes the removal back. After POOL_GONE its place may be given to another pool: names
+ * of workers go on counting.
+ *
+ * --- Resuming after the engine's death: restore; POOL_ADD for each configured pool (the same
+ * settings change nothing; changed ones have the outcome that they have without the death),
+ * POOL_REMOVE for each that has a view and is not configured; then for each worker that the keeper lists, LISTED followed by the reports that the
  * keeper has for it (SPAWNED, EXECUTED or EXEC_FAILED, EXITED; those that the core has seen already
- * are ignored); then POOL_RESUME for each pool. From its first LISTED to its POOL_RESUME nothing is
- * decided about a pool; LISTED comes at no other time. POOL_RESUME asks again for what a worker's
+ * are ignored); POOL_START as above; then POOL_RESUME for each pool that has a view. From the first
+ * POOL_ADD of a life (restored pools) or its first LISTED to its POOL_RESUME nothing is asked for a
+ * pool; LISTED comes at no other time. A worker that is listed for a place without a pool is released if it is dead, and else
+ * killed: nobody knows its settings any more. POOL_RESUME asks again for what a worker's
  * state says was asked (the world answers a second SPAWN of one worker with the first one's result)
  * and takes a worker that the keeper does not know as ended with unknown status.
  *
  * A lost state: start with an empty core, in the same order, with POOL_START for the pools that are
  * to be up between the reports and POOL_RESUME. Workers without a record are taken in: one that runs
- * counts as ready, and of two in one slot the newer one leaves. */
+ * counts as ready, and of two in one slot the newer one leaves. They are taken for workers of the
+ * settings that hold when they are found. */
 
 /* --- Views, for status and tests. */
 struct pool_view {
@@ -148,7 +163,9 @@ struct pool_view {
     enum pool_reason reason;
     int32_t error;                      /* errno of the last failed bind */
     bool wanted_up;                     /* the operator's, or the start's, intent */
+    bool removed;                       /* it is forgotten when its last worker is gone */
     uint32_t ready, starting, draining; /* workers; a spawning one counts as starting */
+    uint32_t drifted;                   /* workers that stay and have drifted */
     uint32_t workers_min, workers_max;
     uint32_t failures, max_failures; /* in the window now */
     msec failure_interval_ms;
@@ -165,6 +182,7 @@ struct worker_view {
     enum cause cause; /* of its start */
     enum cause leave; /* why it is to leave or to be replaced; NONE: it is not */
     bool executed, killed;
+    bool drifted; /* it stays, and was started with another fingerprint than its pool has now */
     msec spawned_at, ready_at, since; /* ready_at 0: not yet; since: of this state */
     struct worker_id successor;       /* generation 0: none */
 };

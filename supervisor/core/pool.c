@@ -1,7 +1,9 @@
 /* pool.c - the machine of a pool: its states, its sockets, and what operators ask of it. */
 #include "supervisor/core/pool.h"
+#include "supervisor/core/change.h"
 #include "supervisor/core/failure.h"
 #include "supervisor/core/recycle.h"
+#include "supervisor/core/roll.h"
 #include "supervisor/core/start.h"
 #include "supervisor/core/worker.h"
 
@@ -54,26 +56,39 @@ settings_check(const struct pool_settings *settings)
 }
 
 void
-pool_add(struct core *core, uint32_t pool, const struct pool_settings *settings)
+pool_add(struct core *core, uint32_t pool, const struct pool_settings *settings, bool apply)
 {
     settings_check(settings);
-    if (!pool_at(core, pool)->added) {
-        struct pool *p = pool_edit(core, pool);
-        p->added = true;
-        p->settings = *settings;
-        p->state = POOL_STOPPED;
-        p->reason = REASON_NEVER;
-        p->since = core->now;
+    if (pool_at(core, pool)->added) {
+        change_settings(core, pool, settings, apply);
         return;
     }
-    /* Known (a resumed engine, or changed settings): limits and sizes hold from now on. */
-    if (memcmp(&pool_at(core, pool)->settings, settings, sizeof(*settings)) == 0)
-        return;
-    pool_edit(core, pool)->settings = *settings;
-    if (failures_at(core, pool)->len > settings->max_failures)
-        failures_trim(core, pool);
-    for (uint32_t i = worker_first(core, pool); i != NONE; i = worker_next(core, i))
-        worker_arm(core, i);
+    struct pool *p = pool_edit(core, pool);
+    p->added = true;
+    p->settings = *settings;
+    p->state = POOL_STOPPED;
+    p->reason = REASON_NEVER;
+    p->since = core->now;
+}
+
+void
+pool_forgive(struct core *core, uint32_t pool)
+{
+    const struct pool *p = pool_at(core, pool);
+    failures_clear(core, pool);
+    if (p->bind_error != 0)
+        pool_edit(core, pool)->bind_error = 0; /* the asker is to hear if it fails again */
+    /* That it failed before is no answer to who asks now. */
+    if (p->state == POOL_STOPPED && p->reason == REASON_BIND_FAILED)
+        pool_edit(core, pool)->reason = REASON_NONE;
+}
+
+void
+pool_enable(struct core *core, uint32_t pool, enum cause cause)
+{
+    tell_pool(core, TELL_POOL_ENABLED, pool)->cause = cause;
+    pool_enter(core, pool, POOL_STARTING, REASON_NONE);
+    recycle_mark_untrusted(core, pool);
 }
 
 void
@@ -81,23 +96,16 @@ pool_start(struct core *core, uint32_t pool, bool by_operator)
 {
     const struct pool *p = pool_at(core, pool);
     bool changed = !p->wanted_up;
+    if (p->removed)
+        return;
     if (changed)
         pool_edit(core, pool)->wanted_up = true;
-    if (by_operator) {
-        failures_clear(core, pool);
-        if (p->bind_error != 0)
-            pool_edit(core, pool)->bind_error = 0; /* the asker is to hear if it fails again */
-        /* That it failed before is no answer to who asks now. */
-        if (p->state == POOL_STOPPED && p->reason == REASON_BIND_FAILED)
-            pool_edit(core, pool)->reason = REASON_NONE;
-    }
-    if (p->state == POOL_DISABLED && by_operator && pool_is_wanted(core, pool)) {
-        tell_pool(core, TELL_POOL_ENABLED, pool);
-        pool_enter(core, pool, POOL_STARTING, REASON_NONE);
-        recycle_mark_untrusted(core, pool);
-    } else if (changed) {
+    if (by_operator)
+        pool_forgive(core, pool);
+    if (p->state == POOL_DISABLED && by_operator && pool_is_wanted(core, pool))
+        pool_enable(core, pool, CAUSE_START);
+    else if (changed)
         act_pool(core, ACT_POOL_CHANGED, pool);
-    }
 }
 
 void
@@ -105,7 +113,7 @@ pool_stop(struct core *core, uint32_t pool)
 {
     const struct pool *p = pool_at(core, pool);
     if (!p->wanted_up)
-        return;
+        return; /* a removed pool is not wanted either */
     struct pool *edit = pool_edit(core, pool);
     edit->wanted_up = false;
     edit->bind_error = 0;
@@ -124,25 +132,51 @@ pool_lacks_sockets(const struct core *core, uint32_t pool)
     return p->settings.has_sockets && !p->bound;
 }
 
+static void
+bind_ask(struct core *core, uint32_t pool)
+{
+    pool_edit(core, pool)->binding = BIND_ASKED;
+    core->pool_more[pool].bind_asked = true;
+    act_pool(core, ACT_BIND, pool);
+}
+
 void
 pool_ask_for_sockets(struct core *core, uint32_t pool)
 {
     const struct pool *p = pool_at(core, pool);
-    if (p->binding || p->next_start_at > core->now)
+    if (p->binding != BIND_NOT || p->next_start_at > core->now)
         return;
-    pool_edit(core, pool)->binding = true;
-    act_pool(core, ACT_BIND, pool);
+    bind_ask(core, pool);
+}
+
+void
+pool_ask_again(struct core *core, uint32_t pool)
+{
+    if (pool_at(core, pool)->binding == BIND_NOT || core->pool_more[pool].bind_asked)
+        return; /* a second answer could be taken for one to a later question */
+    if (pool_is_wanted(core, pool) && pool_lacks_sockets(core, pool))
+        bind_ask(core, pool);
+    else
+        pool_edit(core, pool)->binding = BIND_NOT;
+}
+
+/* Whether the answer is one to the newest question. */
+static bool
+bind_is_answered(struct core *core, uint32_t pool)
+{
+    bool counts = pool_at(core, pool)->binding == BIND_ASKED;
+    if (pool_at(core, pool)->binding != BIND_NOT)
+        pool_edit(core, pool)->binding = BIND_NOT;
+    return counts;
 }
 
 void
 pool_bound(struct core *core, uint32_t pool)
 {
-    const struct pool *p = pool_at(core, pool);
-    if (p->bound)
+    if (!bind_is_answered(core, pool))
         return;
     struct pool *edit = pool_edit(core, pool);
     edit->bound = true;
-    edit->binding = false;
     edit->bind_error = 0;
     if (edit->bind_streak > 0)
         edit->next_start_at = 0;
@@ -153,12 +187,9 @@ void
 pool_bind_failed(struct core *core, uint32_t pool, int32_t error)
 {
     const struct pool *p = pool_at(core, pool);
-    if (!p->binding)
+    if (!bind_is_answered(core, pool) || !pool_is_wanted(core, pool))
         return;
     struct pool *edit = pool_edit(core, pool);
-    edit->binding = false;
-    if (!pool_is_wanted(core, pool))
-        return;
     if (edit->bind_streak < UINT16_MAX - 1)
         edit->bind_streak++;
     msec retry_ms = failure_delay_ms(core, &p->settings, edit->bind_streak + 1u);
@@ -172,7 +203,7 @@ pool_bind_failed(struct core *core, uint32_t pool, int32_t error)
         action->error = error;
         action->retry_ms = retry_ms;
     }
-    if (before == 0) {
+    if (before == 0 && core->pool_more[pool].ready == 0) {
         struct action *action = tell_pool(core, TELL_POOL_NOT_STARTED, pool);
         action->error = error;
         action->retry_ms = retry_ms;
@@ -181,6 +212,9 @@ pool_bind_failed(struct core *core, uint32_t pool, int32_t error)
         edit->reason = REASON_BIND_FAILED;
         act_pool(core, ACT_POOL_CHANGED, pool);
     }
+    /* No successor can be started. Who is sick is replaced once the sockets are there. */
+    if (p->roll_cause != CAUSE_UNHEALTHY)
+        roll_end(core, pool, ROLL_FAILED);
 }
 
 /* --- Rapid-fail protection. */
@@ -234,6 +268,7 @@ pool_adopt(struct core *core, struct worker_id id)
     struct worker *w = worker_edit(core, worker);
     w->cause = CAUSE_REPLACEMENT;
     w->adopted = true;
+    worker_take_settings(core, worker); /* change.h says why */
     w->spawned_at = core->now;
     worker_enter(core, worker, WORKER_SPAWNING);
     /* Who has workers is not stopped; what it is to be is decided at POOL_RESUME. */

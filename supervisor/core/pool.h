@@ -7,11 +7,12 @@
  * STOPPING   Every worker is on its way out. A start turns it into STARTING at once: new workers
  *            come while the old ones drain (in an exclusive pool: as their slots fall empty).
  * DISABLED   Rapid-fail protection. Nothing is started and nothing is recycled; workers that are
- *            ready serve on, and those that were starting may become ready. Only a stop or an
- *            operator's start leads out.
+ *            ready serve on, and those that were starting may become ready. A stop, an operator's
+ *            start and settings with another fingerprint (change.h) lead out, nothing else.
  *
  * `wanted_up` is the operators' intent (or auto_start's). A shutdown brings pools down without
- * touching it, so that what is saved says how the next life is to begin.
+ * touching it, so that what is saved says how the next life is to begin. `removed`: the pool is not
+ * configured any more, and is forgotten when it is STOPPED.
  *
  * Slots 0..workers_min-1 each have an incumbent: the worker that stays and is not on trial as a
  * successor. A slot may hold more records - one that drains, one that dies, a successor - but a
@@ -36,12 +37,21 @@ bool pool_lacks_sockets(const struct core *, uint32_t pool);
 void pool_ask_for_sockets(struct core *, uint32_t pool);
 
 /* Events of a pool. */
-void pool_add(struct core *, uint32_t pool, const struct pool_settings *);
+void pool_add(struct core *, uint32_t pool, const struct pool_settings *, bool apply);
 void pool_start(struct core *, uint32_t pool, bool by_operator);
 void pool_stop(struct core *, uint32_t pool);
 void pool_bound(struct core *, uint32_t pool);
 void pool_bind_failed(struct core *, uint32_t pool, int32_t error);
 void pool_disable(struct core *, uint32_t pool);
+
+/* A disabled pool runs again, because of an operator's start or of a change. */
+void pool_enable(struct core *, uint32_t pool, enum cause);
+
+/* Nothing that failed before counts or delays any more. */
+void pool_forgive(struct core *, uint32_t pool);
+
+/* An engine resumes: an unanswered BIND is asked again, of the newest sockets. */
+void pool_ask_again(struct core *, uint32_t pool);
 
 /* Compares and acts. Idempotent: a second call does nothing. */
 void pool_reconcile(struct core *, uint32_t pool);
@@ -52,8 +62,8 @@ void pool_start_next(struct core *, uint32_t pool);
 /* Sets the pool's one deadline from its records. */
 void pool_arm(struct core *, uint32_t pool);
 
-/* LIST is being told: nothing is decided about the pool before POOL_RESUME, because a name that is
- * given to a new worker could be one that is still to be listed. */
+/* An engine resumes: nothing is asked for the pool before POOL_RESUME, because a name that is given to
+ * a new worker could be one that is still to be listed, and who is not listed yet cannot be reached. */
 void pool_hold(struct core *, uint32_t pool);
 
 /* A worker that the keeper has and no record names (a lost state) is taken in. Returns its handle,

@@ -1,7 +1,9 @@
 /* reconcile.c - compares what a pool should be with what it is, and acts on the difference. */
+#include "supervisor/core/change.h"
 #include "supervisor/core/failure.h"
 #include "supervisor/core/pool.h"
 #include "supervisor/core/recycle.h"
+#include "supervisor/core/roll.h"
 #include "supervisor/core/start.h"
 #include "supervisor/core/worker.h"
 
@@ -20,7 +22,6 @@ static void pool_go_down(struct core *, uint32_t pool);
 static void pool_stay_disabled(struct core *, uint32_t pool);
 static msec pool_go_up(struct core *, uint32_t pool); /* returns the pool's deadline */
 static void pool_look(const struct core *, uint32_t pool, struct findings *);
-static void pool_drain_surplus(struct core *, uint32_t pool);
 static enum start_class pool_class(const struct core *, uint32_t pool, const struct findings *);
 
 void
@@ -45,7 +46,7 @@ pool_due(const struct core *core, uint32_t pool, const struct findings *findings
 {
     const struct pool *p = pool_at(core, pool);
     if (pool_lacks_sockets(core, pool))
-        return p->binding ? MSEC_NEVER : p->next_start_at;
+        return p->binding != BIND_NOT ? MSEC_NEVER : p->next_start_at;
     return p->queue == 0 ? findings->opens_at : MSEC_NEVER;
 }
 
@@ -63,16 +64,32 @@ pool_arm(struct core *core, uint32_t pool)
 
 /* --- Down. */
 
+/* Why it goes down. A removal that was taken back while it drained is what it drains for. */
+static enum cause
+pool_down_cause(const struct pool *p)
+{
+    if (p->removed || (p->state == POOL_STOPPING && p->reason == REASON_NEVER))
+        return CAUSE_REMOVED;
+    return p->wanted_up ? CAUSE_SHUTDOWN : CAUSE_STOP;
+}
+
+static enum pool_reason
+pool_down_reason(enum cause cause)
+{
+    if (cause == CAUSE_REMOVED)
+        return REASON_REMOVED;
+    return cause == CAUSE_SHUTDOWN ? REASON_SHUTDOWN : REASON_OPERATOR;
+}
+
 static void
 pool_go_down(struct core *core, uint32_t pool)
 {
     const struct pool *p = pool_at(core, pool);
-    if (p->state == POOL_STOPPED)
-        return;
-    enum cause cause = p->wanted_up ? CAUSE_SHUTDOWN : CAUSE_STOP;
-    if (p->state != POOL_STOPPING) {
+    change_forget(core, pool);
+    enum cause cause = pool_down_cause(p);
+    if (p->state != POOL_STOPPED && p->state != POOL_STOPPING) {
         roll_end(core, pool, ROLL_CANCELLED);
-        pool_enter(core, pool, POOL_STOPPING, p->wanted_up ? REASON_SHUTDOWN : REASON_OPERATOR);
+        pool_enter(core, pool, POOL_STOPPING, pool_down_reason(cause));
     }
     for (uint32_t i = worker_first(core, pool), next; i != NONE; i = next) {
         next = worker_next(core, i);
@@ -84,15 +101,18 @@ pool_go_down(struct core *core, uint32_t pool)
         else
             worker_leave(core, i, cause);
     }
-    if (pool_records(core, pool) == 0) {
+    if (p->state != POOL_STOPPED && pool_records(core, pool) == 0) {
         pool_enter(core, pool, POOL_STOPPED, p->reason);
         tell_pool(core, TELL_POOL_STOPPED, pool)->cause = cause;
     }
+    if (p->state == POOL_STOPPED && p->removed)
+        change_forget_pool(core, pool);
 }
 
 static void
 pool_stay_disabled(struct core *core, uint32_t pool)
 {
+    change_forget(core, pool);
     for (uint32_t i = worker_first(core, pool), next; i != NONE; i = next) {
         next = worker_next(core, i);
         const struct worker *w = worker_at(core, i);
@@ -110,11 +130,13 @@ pool_go_up(struct core *core, uint32_t pool)
     if (pool_lacks_sockets(core, pool))
         pool_ask_for_sockets(core, pool);
     struct findings findings = {.opens_at = MSEC_NEVER};
+    if (p->state == POOL_STOPPED)
+        change_forget(core, pool);
     if (p->state == POOL_STOPPED && pool_lacks_sockets(core, pool))
         return pool_due(core, pool, &findings);
     if (p->state == POOL_STOPPED || p->state == POOL_STOPPING)
         pool_enter(core, pool, POOL_STARTING, REASON_NONE);
-    pool_drain_surplus(core, pool);
+    change_go_on(core, pool);
 
     for (;;) {
         pool_look(core, pool, &findings);
@@ -240,30 +262,6 @@ pool_look(const struct core *core, uint32_t pool, struct findings *findings)
         struct slot slot;
         first = slot_look(core, first, number, &slot);
         slot_judge(core, p, number, &slot, findings);
-    }
-}
-
-/* A slot beyond a size that was made smaller is given up, with whatever was to follow in it. Of two
- * that stay in one slot (taken in after a lost state) the newer one goes. */
-static void
-pool_drain_surplus(struct core *core, uint32_t pool)
-{
-    uint32_t size = pool_at(core, pool)->settings.workers_max;
-    uint32_t taken = NONE;
-    for (uint32_t i = worker_first(core, pool), next; i != NONE; i = next) {
-        next = worker_next(core, i);
-        const struct worker *w = worker_at(core, i);
-        bool beyond = w->id.slot >= size;
-        bool incumbent = worker_stays(w) && !recycle_is_trial(core, i);
-        if (beyond || (incumbent && w->id.slot == taken)) {
-            recycle_cancel(core, i);
-            if (w->state == WORKER_GONE)
-                recycle_drop_gone(core, i);
-            else if (worker_stays(w))
-                worker_leave(core, i, CAUSE_SURPLUS);
-        } else if (incumbent) {
-            taken = w->id.slot;
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 #include "supervisor/core/recycle.h"
 #include "supervisor/core/failure.h"
 #include "supervisor/core/pool.h"
+#include "supervisor/core/roll.h"
 #include "supervisor/core/worker.h"
 
 void
@@ -17,8 +18,7 @@ recycle_mark(struct core *core, uint32_t worker, enum cause cause)
         tell_worker(core, TELL_RECYCLE_UNHEALTHY, worker)->cause = cause;
 }
 
-/* An operator's recycle is no longer wanted. That the worker broke the protocol stays a reason. */
-static void
+void
 recycle_unmark(struct core *core, uint32_t worker)
 {
     struct worker *w = worker_edit(core, worker);
@@ -154,6 +154,25 @@ recycle_successor_failed(struct core *core, uint32_t worker)
     recycle_unmark(core, original);
 }
 
+void
+recycle_give_up(struct core *core, uint32_t worker)
+{
+    assert(recycle_is_trial(core, worker));
+    uint32_t original = recycle_untie(core, worker);
+    struct worker *o = worker_edit(core, original);
+    o->begun = false;
+    struct action *action = tell_worker(core, TELL_RECYCLE_FAILED, worker);
+    action->other = o->id;
+    action->other_handle = original;
+    action->cause = o->leave;
+    bool asked_for = o->in_roll && pool_of(core, original)->roll_all;
+    bool again = o->leave == CAUSE_UNHEALTHY || asked_for || worker_has_drifted(core, original);
+    action->retry_ms = again ? 0 : MSEC_NEVER;
+    if (!o->in_roll && o->leave != CAUSE_UNHEALTHY)
+        recycle_unmark(core, original); /* it began in a roll that is over */
+    worker_leave(core, worker, CAUSE_SURPLUS);
+}
+
 bool
 recycle_original_died(struct core *core, uint32_t worker)
 {
@@ -204,69 +223,4 @@ recycle_mark_untrusted(struct core *core, uint32_t pool)
         if (w->untrusted && worker_stays(w))
             recycle_mark(core, i, CAUSE_UNHEALTHY);
     }
-}
-
-/* --- Rolls. */
-
-void
-roll_request(struct core *core, uint32_t pool, enum cause cause)
-{
-    assert(cause == CAUSE_ON_DEMAND || cause == CAUSE_UNHEALTHY);
-    if (!pool_is_up(core, pool)) {
-        struct action *action = act_pool(core, ACT_ROLL_ENDED, pool);
-        action->cause = cause;
-        action->outcome = ROLL_CANCELLED;
-        return;
-    }
-
-    struct pool *p = pool_edit(core, pool);
-    bool merge = p->roll_cause != CAUSE_NONE;
-    p->roll_cause = (uint8_t)cause;
-    if (!merge) {
-        p->roll_since = core->now;
-        p->roll_replaced = 0;
-    }
-    bool any = false;
-    for (uint32_t i = worker_first(core, pool); i != NONE; i = worker_next(core, i)) {
-        const struct worker *w = worker_at(core, i);
-        bool waits = worker_stays(w) && w->original == NONE && !w->begun;
-        bool under_way = w->begun && !w->replaced;
-        if (merge ? !w->in_roll : !waits && !under_way)
-            continue;
-        any = true;
-        worker_edit(core, i)->in_roll = true;
-        if (worker_stays(w))
-            recycle_mark(core, i, cause);
-        else
-            worker_edit(core, i)->leave = (uint8_t)cause;
-    }
-    /* Where all start anew, or are still to, nothing begins that a line would have to close. */
-    if (any && !merge && cause == CAUSE_ON_DEMAND)
-        tell_pool(core, TELL_RECYCLE_ON_DEMAND, pool)->cause = cause;
-}
-
-void
-roll_end(struct core *core, uint32_t pool, enum roll_outcome outcome)
-{
-    if (pool_at(core, pool)->roll_cause == CAUSE_NONE)
-        return;
-    uint32_t waiting = 0;
-    for (uint32_t i = worker_first(core, pool); i != NONE; i = worker_next(core, i)) {
-        const struct worker *w = worker_at(core, i);
-        if (!w->in_roll)
-            continue;
-        waiting++;
-        worker_edit(core, i)->in_roll = false;
-        if (!w->begun && worker_stays(w))
-            recycle_unmark(core, i);
-    }
-    assert(outcome != ROLL_DONE || waiting == 0);
-
-    struct pool *p = pool_edit(core, pool);
-    struct action *action = act_pool(core, ACT_ROLL_ENDED, pool);
-    action->cause = p->roll_cause;
-    action->outcome = outcome;
-    action->count = p->roll_replaced;
-    action->limit = waiting;
-    p->roll_cause = CAUSE_NONE;
 }

@@ -1,4 +1,4 @@
-/* recycle.h - the replacement of workers on purpose, one by one and as a roll through the pool.
+/* recycle.h - the replacement of one worker on purpose.
  *
  * One recycle joins an original O and the workers that are to follow it in its slot:
  *
@@ -7,7 +7,7 @@
  *              S ready: O.replaced, O is told to leave; O dead: 6022, closed.
  *              S fails while O serves: 1093, closed; it does not count as a failure of the pool.
  *                UNHEALTHY: O stays marked and is tried again after a growing delay.
- *                otherwise: the mark goes, and the roll ends FAILED.
+ *                otherwise: the mark goes, and the roll (roll.h) ends FAILED.
  *   exclusive  O.begun, O is told to leave; O dead: O is GONE, its slot is filled by S, then as below.
  *   orphaned   O died (or leaves) by itself before S was ready: S is now its replacement, no further
  *              worker is started. The recycle stays begun: 6022 closes it when S is ready. If S
@@ -16,10 +16,7 @@
  * So each recycle that has begun is closed by exactly one 6022 or 1093, unless it is cancelled: a
  * stop, a shutdown or rapid-fail protection wins, and says so once for all (ROLL_ENDED CANCELLED,
  * 6011, 1002). A recycle whose successor had been ready is closed by 6022 even then.
- *
- * A roll is a request for every worker of the pool. Its workers have in_roll; it is over when none
- * has: at once, and without a 1079, when all that lives is leaving anyway. A request during a roll
- * gives it the newest cause and starts nothing more. */
+ */
 #ifndef POOLD_CORE_RECYCLE_H
 #define POOLD_CORE_RECYCLE_H
 
@@ -27,6 +24,9 @@
 
 /* Marks a worker that serves, or may come to serve, for replacement. */
 void recycle_mark(struct core *, uint32_t worker, enum cause);
+
+/* Its recycle, which has not begun, is no longer wanted. That it broke the protocol stays a reason. */
+void recycle_unmark(struct core *, uint32_t worker);
 
 /* Begins the recycle of a marked worker: successor was just asked for. */
 void recycle_begin_overlapped(struct core *, uint32_t original, uint32_t successor);
@@ -52,6 +52,10 @@ recycle_is_trial(const struct core *core, uint32_t worker)
 void recycle_successor_ready(struct core *, uint32_t worker);
 void recycle_successor_failed(struct core *, uint32_t worker); /* tells 1093 if it is a trial */
 
+/* The trial of a successor says nothing any more: it leaves, and 1093 tells that its original, whose
+ * recycle may begin anew, serves on. */
+void recycle_give_up(struct core *, uint32_t worker);
+
 /* Whether the record of an original that has just died must be kept; tells 6022 if it is closed. */
 bool recycle_original_died(struct core *, uint32_t worker);
 
@@ -66,11 +70,5 @@ void recycle_drop_gone(struct core *, uint32_t worker);
 
 /* A disabled pool that is enabled again: those that broke the protocol are replaced now. */
 void recycle_mark_untrusted(struct core *, uint32_t pool);
-
-/* POOL_RECYCLE. */
-void roll_request(struct core *, uint32_t pool, enum cause);
-
-/* Ends the roll, if there is one. Other than DONE: marks that have not begun are taken away. */
-void roll_end(struct core *, uint32_t pool, enum roll_outcome);
 
 #endif

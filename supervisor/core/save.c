@@ -90,7 +90,9 @@ core_record_bytes(const struct core *core, uint32_t record, const void **bytes)
         return sizeof(struct global);
     case RECORD_POOL:
         *bytes = &core->raw.pools[i];
-        return core->raw.pools[i].added ? sizeof(struct pool) : 0;
+        if (!core->raw.pools[i].added && core->raw.pools[i].generation == 0)
+            return 0;
+        return sizeof(struct pool);
     case RECORD_FAILURES:
         *bytes = &core->raw.failures[i];
         if (core->raw.pools[i].failed_at == 0 || core->raw.failures[i].len == 0)
@@ -129,9 +131,12 @@ static bool
 pool_is_valid(const struct pool *p)
 {
     const struct pool_settings *s = &p->settings;
-    return p->added == 1 && are_bools(&p->added, 4) && p->state < POOL_STATE_COUNT &&
-           p->reason < POOL_REASON_COUNT && p->roll_cause < CAUSE_COUNT &&
-           p->queue <= START_CLASS_COUNT && s->workers_min >= 1 &&
+    struct pool forgotten = {.generation = p->generation};
+    if (p->added == 0)
+        return memcmp(p, &forgotten, sizeof(*p)) == 0;
+    return are_bools(&p->added, 7) && p->binding < BIND_PHASE_COUNT &&
+           p->state < POOL_STATE_COUNT && p->reason < POOL_REASON_COUNT &&
+           p->roll_cause < CAUSE_COUNT && p->queue <= START_CLASS_COUNT && s->workers_min >= 1 &&
            s->workers_min <= s->workers_max && s->workers_max <= WORKERS_A_POOL_MAX &&
            s->surge >= 1 && s->surge <= WORKERS_A_POOL_MAX && s->max_failures >= 1 &&
            s->max_failures <= FAILURES_MAX && s->ready < READY_RULE_COUNT;
@@ -149,7 +154,8 @@ worker_is_valid(const struct core *core, const struct worker *w)
     return w->id.pool < core->limits.pools_max && w->id.generation != 0 &&
            is_handle(core, w->successor) && is_handle(core, w->original) &&
            w->state > WORKER_FREE && w->state < WORKER_STATE_COUNT && w->cause < CAUSE_COUNT &&
-           w->leave < CAUSE_COUNT && are_bools(&w->executed, 12) && w->limit < WORKER_LIMIT_COUNT;
+           w->leave < CAUSE_COUNT && are_bools(&w->executed, 12) && w->limit < WORKER_LIMIT_COUNT &&
+           w->ready < READY_RULE_COUNT;
 }
 
 int
@@ -230,9 +236,9 @@ core_restore_end(struct core *core, msec now)
     if (core->places_held > core->limits.starts_max)
         return -CORE_EINVAL;
     for (uint32_t i = 0; i < core->limits.pools_max; i++) {
+        core->pool_more[i].restored_generation = pool_at(core, i)->generation;
         if (!pool_at(core, i)->added)
             continue;
-        core->pool_more[i].restored_generation = pool_at(core, i)->generation;
         if (pool_at(core, i)->queue != 0)
             start_put(core, i);
         pool_arm(core, i);

@@ -40,16 +40,24 @@ struct pool {
     uint16_t streak;    /* failures that delay starts, one after the other */
     uint16_t bind_streak;
     uint16_t retry_streak;
-    uint8_t state;      /* enum pool_state */
-    uint8_t reason;     /* enum pool_reason */
-    uint8_t roll_cause; /* enum cause; CAUSE_NONE: no roll is under way */
-    uint8_t queue;      /* class of the queue of starts + 1; 0: does not wait */
-    uint8_t added;      /* bool, as all that follow */
-    uint8_t wanted_up;  /* the intent; a shutdown does not change it */
-    uint8_t bound;      /* its sockets are held */
-    uint8_t binding;    /* BIND was asked and not answered */
-    uint8_t unused[6];
+    uint8_t state;        /* enum pool_state */
+    uint8_t reason;       /* enum pool_reason */
+    uint8_t roll_cause;   /* enum cause; CAUSE_NONE: no roll is under way */
+    uint8_t queue;        /* class of the queue of starts + 1; 0: does not wait */
+    uint8_t binding;      /* enum bind_phase */
+    uint8_t added;        /* bool, as all that follow. Not: nothing but the generation is known */
+    uint8_t wanted_up;    /* the intent; a shutdown does not change it */
+    uint8_t bound;        /* its sockets are held */
+    uint8_t removed;      /* it is to be forgotten once it is down */
+    uint8_t changed;      /* its settings were given, and its workers not yet compared with them */
+    uint8_t roll_all;     /* the roll replaces every worker: somebody asked for it */
+    uint8_t roll_drifted; /* the roll replaces every worker that has drifted */
+    uint8_t unused[2];
 };
+
+/* BIND is asked once at a time. STALE: the sockets have changed since it was asked, so its answer
+ * does not count, and it is asked again. */
+enum bind_phase { BIND_NOT, BIND_ASKED, BIND_STALE, BIND_PHASE_COUNT };
 
 struct failure {
     msec at;
@@ -77,24 +85,27 @@ struct worker {
     msec since;           /* of this state */
     msec asked_at;        /* its recycle was decided */
     msec drain_at;        /* it was told to leave, or said that it does; 0: neither */
-    msec timer_at;     /* STARTING: ready by rule, or the next ready command; KILLING: next KILL */
-    msec start_ms;     /* how long its successor took to be ready */
-    uint8_t state;     /* enum worker_state */
-    uint8_t cause;     /* enum cause: of its start */
-    uint8_t leave;     /* enum cause: of its replacement or departure */
-    uint8_t executed;  /* bool, as all that follow */
-    uint8_t place;     /* holds one of limits.starts */
-    uint8_t command;   /* its ready command is under way */
-    uint8_t adopted;   /* found alive without a record: ready once it is known to run */
-    uint8_t going;     /* was asked to leave (SPAWNING: is to leave as soon as it exists) */
-    uint8_t killed;    /* KILL was sent (SPAWNING: is to be sent) */
-    uint8_t signalled; /* LEAVING: stop_signal was sent */
-    uint8_t told;      /* its end has been told: exec failed, only the exit is awaited */
-    uint8_t begun;     /* its recycle has begun and is not closed */
-    uint8_t replaced;  /* its successor has been ready */
-    uint8_t in_roll;   /* its recycle is part of the pool's roll */
-    uint8_t untrusted; /* it broke the protocol, which is told and counted once */
-    uint8_t limit;     /* enum worker_limit: for which it was killed */
+    msec timer_at; /* STARTING: ready by rule, or the next ready command; KILLING: next KILL */
+    msec start_ms; /* how long its successor took to be ready */
+    uint64_t fingerprint; /* of the settings that it was started with */
+    uint8_t state;        /* enum worker_state */
+    uint8_t cause;        /* enum cause: of its start */
+    uint8_t leave;        /* enum cause: of its replacement or departure */
+    uint8_t executed;     /* bool, as all that follow */
+    uint8_t place;        /* holds one of limits.starts */
+    uint8_t command;      /* its ready command is under way */
+    uint8_t adopted;      /* found alive without a record: ready once it is known to run */
+    uint8_t going;        /* was asked to leave (SPAWNING: is to leave as soon as it exists) */
+    uint8_t killed;       /* KILL was sent (SPAWNING: is to be sent) */
+    uint8_t signalled;    /* LEAVING: stop_signal was sent */
+    uint8_t told;         /* its end has been told: exec failed, only the exit is awaited */
+    uint8_t begun;        /* its recycle has begun and is not closed */
+    uint8_t replaced;     /* its successor has been ready */
+    uint8_t in_roll;      /* its recycle is part of the pool's roll */
+    uint8_t untrusted;    /* it broke the protocol, which is told and counted once */
+    uint8_t limit;        /* enum worker_limit: for which it was killed */
+    uint8_t ready;        /* enum ready_rule that it was started with, and is judged by */
+    uint8_t unused[7];
 };
 
 _Static_assert(sizeof(struct global) == 32, "no padding");
@@ -102,14 +113,15 @@ _Static_assert(sizeof(struct pool_settings) == 80, "no padding");
 _Static_assert(sizeof(struct pool) == 80 + 48 + 12 + 6 + 14, "no padding");
 _Static_assert(sizeof(struct failure) == 16, "no padding");
 _Static_assert(sizeof(struct failures) == 8 + FAILURES_MAX * 16, "no padding");
-_Static_assert(sizeof(struct worker) == 24 + 56 + 16, "no padding");
+_Static_assert(sizeof(struct worker) == 24 + 64 + 24, "no padding");
 
 /* Derived, one for each pool. */
 struct pool_more {
     uint32_t first_link; /* handle + 1 of its first worker, by slot and generation; 0: none */
     uint32_t ready, starting, draining, gone; /* workers by state */
     uint32_t restored_generation;             /* the last one given before this life */
-    uint32_t held; /* bool: LIST is being told, from its first LISTED to POOL_RESUME: no decision */
+    uint32_t held;       /* bool: an engine resumes, POOL_RESUME is to come: nothing is asked for */
+    uint32_t bind_asked; /* bool: the BIND that is not answered was asked in this life */
 };
 
 /* Derived, one for each worker. */
@@ -139,6 +151,7 @@ struct core {
         *used[BITMAP_LEVELS]; /* bit of level 0: the record is in use; above: the word is full */
     uint32_t used_words[BITMAP_LEVELS];
     uint32_t workers_len; /* records in use */
+    bool resumed;         /* the pools that were restored have been held */
     uint32_t places_held;
     uint32_t *touched;
     uint64_t *touched_bits;
@@ -252,6 +265,7 @@ enum {
     TELL_EXEC_FAILED = 1059,
     TELL_RECYCLE_UNHEALTHY = 1078,
     TELL_RECYCLE_ON_DEMAND = 1079,
+    TELL_RECYCLE_CONFIG_CHANGE = 1080,
     TELL_RECYCLE_FAILED = 1093,
     TELL_WORKER_NOT_TRUSTED = 1127,
     TELL_POOL_STARTED = 6010,

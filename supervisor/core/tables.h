@@ -9,10 +9,11 @@
 /* Everything the world can tell the core.      fields of struct event that count beside `now` */
 #define CORE_EVENTS(X)                                                                         \
     X(TICK)          /* time has come            -                                         */ \
-    X(POOL_ADD)      /* a pool exists            worker.pool, settings                      */ \
+    X(POOL_ADD)      /* a pool exists, so        worker.pool, settings, by_operator         */ \
     X(POOL_START)    /* wanted up                worker.pool, by_operator                   */ \
     X(POOL_STOP)     /* wanted down              worker.pool                                */ \
     X(POOL_RECYCLE)  /* replace every worker     worker.pool, cause                         */ \
+    X(POOL_REMOVE)   /* drain, then forget       worker.pool                                */ \
     X(SHUTDOWN)      /* all down; twice: hurry   -                                          */ \
     X(BOUND)         /* pool's sockets are held  worker.pool                                */ \
     X(BIND_FAILED)   /* they are not             worker.pool, error                         */ \
@@ -40,6 +41,7 @@
     X(RELEASE)       /* forget the dead process                worker                       */ \
     X(EVENT)         /* tell operators                         event and what it lists      */ \
     X(POOL_CHANGED)  /* state, reason or intent of a pool      worker.pool                  */ \
+    X(POOL_GONE)     /* a removed pool is forgotten            worker.pool                  */ \
     X(ROLL_ENDED)    /* a recycle of a pool ended              worker.pool, cause, count (replaced), \
                                                                limit (not replaced), outcome */ \
     X(LEAVE)         /* after SHUTDOWN: nothing is left        -                            */
@@ -51,7 +53,9 @@
     X(REPLACEMENT,    "replacement")    /* a worker died    */ \
     X(ON_DEMAND,      "on-demand")      /* an operator's recycle (1079) */ \
     X(UNHEALTHY,      "unhealthy")      /* sick, or broke the protocol (1078) */ \
+    X(CONFIG_CHANGE,  "config-change")  /* it has drifted from the settings (1080) */ \
     X(STOP,           "stop")           /* an operator's stop */ \
+    X(REMOVED,        "removed")        /* its pool is not configured any more */ \
     X(SHUTDOWN,       "shutdown")                             \
     X(SURPLUS,        "surplus")        /* more workers than wanted */
 
@@ -70,6 +74,7 @@
     X(OPERATOR,    "stopped by an operator")       \
     X(SHUTDOWN,    "the supervisor is stopping")   \
     X(BIND_FAILED, "a listening socket could not be bound") \
+    X(REMOVED,     "removed from the configuration") \
     X(RAPID_FAIL,  "too many failures (rapid-fail protection)")
 
 /* States of a worker; the essay is in worker.h.  name users read */
@@ -87,7 +92,7 @@
 #define ROLL_OUTCOMES(X)                                          \
     X(DONE,      "done")                                          \
     X(FAILED,    "failed")    /* a successor did not become ready */ \
-    X(CANCELLED, "cancelled") /* stop, shutdown or rapid-fail protection won */
+    X(CANCELLED, "cancelled") /* stop, shutdown, rapid-fail protection or a newer configuration won */
 
 /* clang-format on */
 #endif

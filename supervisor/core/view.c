@@ -11,8 +11,10 @@ view_count(const struct core *core, uint32_t pool, struct pool_view *view)
     view->ready = more->ready;
     view->starting = more->starting;
     view->draining = more->draining;
-    for (uint32_t i = worker_first(core, pool); i != NONE; i = worker_next(core, i))
+    for (uint32_t i = worker_first(core, pool); i != NONE; i = worker_next(core, i)) {
         view->roll_waiting += worker_at(core, i)->in_roll;
+        view->drifted += worker_has_drifted(core, i);
+    }
 }
 
 bool
@@ -27,6 +29,7 @@ core_pool(const struct core *core, uint32_t pool, msec now, struct pool_view *ou
         .reason = p->reason,
         .error = p->bind_error,
         .wanted_up = p->wanted_up,
+        .removed = p->removed,
         .workers_min = p->settings.workers_min,
         .workers_max = p->settings.workers_max,
         .failures = failures_in_window(core, pool, now),
@@ -62,6 +65,7 @@ core_worker(const struct core *core, uint32_t handle, struct worker_view *out)
         .leave = w->leave,
         .executed = w->executed,
         .killed = w->killed,
+        .drifted = worker_has_drifted(core, handle),
         .spawned_at = w->spawned_at,
         .ready_at = w->ready_at,
         .since = w->since,

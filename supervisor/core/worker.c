@@ -102,6 +102,15 @@ place_give_back(struct core *core, struct worker *w)
 
 /* --- Coming. */
 
+void
+worker_take_settings(struct core *core, uint32_t worker)
+{
+    struct worker *w = worker_edit(core, worker);
+    const struct pool_settings *settings = &pool_of(core, worker)->settings;
+    w->fingerprint = settings->fingerprint;
+    w->ready = settings->ready;
+}
+
 uint32_t
 worker_spawn(struct core *core, struct worker_id id, enum cause cause)
 {
@@ -110,6 +119,7 @@ worker_spawn(struct core *core, struct worker_id id, enum cause cause)
     struct worker *w = worker_edit(core, worker);
     w->cause = (uint8_t)cause;
     w->spawned_at = core->now;
+    worker_take_settings(core, worker);
     w->place = true;
     core->places_held++;
     worker_enter(core, worker, WORKER_SPAWNING);
@@ -157,12 +167,11 @@ worker_executed(struct core *core, uint32_t worker)
     worker_edit(core, worker)->executed = true;
     if (w->state != WORKER_STARTING)
         return;
-    const struct pool_settings *settings = &pool_of(core, worker)->settings;
-    if (w->adopted || settings->ready == READY_EXEC)
+    if (w->adopted || w->ready == READY_EXEC)
         worker_be_ready(core, worker);
-    else if (settings->ready == READY_AFTER)
-        worker_set_timer(core, worker, settings->ready_after_ms);
-    else if (settings->ready == READY_COMMAND)
+    else if (w->ready == READY_AFTER)
+        worker_set_timer(core, worker, pool_of(core, worker)->settings.ready_after_ms);
+    else if (w->ready == READY_COMMAND)
         worker_run_command(core, worker);
 }
 
@@ -193,7 +202,7 @@ void
 worker_said_ready(struct core *core, uint32_t worker)
 {
     const struct worker *w = worker_at(core, worker);
-    if (w->state != WORKER_STARTING || pool_of(core, worker)->settings.ready != READY_NOTIFY)
+    if (w->state != WORKER_STARTING || w->ready != READY_NOTIFY)
         return;
     worker_edit(core, worker)->executed = true; /* who speaks, runs */
     worker_be_ready(core, worker);
@@ -217,7 +226,7 @@ worker_starting_on_time(struct core *core, uint32_t worker)
     const struct pool_settings *settings = &pool_of(core, worker)->settings;
 
     if (w->timer_at != 0 && w->timer_at <= core->now) {
-        if (settings->ready == READY_AFTER) {
+        if (w->ready == READY_AFTER) {
             worker_be_ready(core, worker);
             return;
         }
@@ -275,6 +284,8 @@ worker_ask_again(struct core *core, uint32_t worker)
 
     switch ((enum worker_state)w->state) {
     case WORKER_SPAWNING:
+        if (!core->worker_more[worker].listed) /* it was never made: its settings are today's */
+            worker_take_settings(core, worker);
         act_worker(core, ACT_SPAWN, worker);
         return;
     case WORKER_STARTING:

@@ -56,6 +56,17 @@ worker_stays(const struct worker *w)
     return w->state != WORKER_FREE && w->state != WORKER_GONE && !worker_is_leaving(w);
 }
 
+/* Whether it stays and was started with other settings than its pool has now. */
+static inline bool
+worker_has_drifted(const struct core *core, uint32_t worker)
+{
+    const struct worker *w = worker_at(core, worker);
+    return worker_stays(w) && w->fingerprint != pool_of(core, worker)->settings.fingerprint;
+}
+
+/* It is started, or found, with the settings that its pool has now. */
+void worker_take_settings(struct core *, uint32_t worker);
+
 /* Asks the world for a new worker of that name; it takes a start place. The table has room. */
 uint32_t worker_spawn(struct core *, struct worker_id, enum cause);
 

@@ -13,8 +13,8 @@
 #define CONFIRM_MESSAGES 8u
 #define CONFIRM_WORKERS  16u
 #define CONFIRM_US       200u /* for each of the two */
-#define STALL_MS           200u /* a turn that comes so late: this process stood still */
-#define STALL_GRACE_MS     100u /* then the keeper may have, too: it gets time to tell what happened */
+#define STALL_MS         200u /* a turn that comes so late: this process stood still */
+#define STALL_GRACE_MS   100u /* then the keeper may have, too: it gets time to tell what happened */
 
 /* --- what the parts may ask */
 msec
@@ -117,7 +117,8 @@ ask_signal(struct shell *shell, struct worker_id worker, enum spawn_kind spawn, 
            enum signal_target target)
 {
     ask(shell, VERB_SIGNAL,
-        (struct verb){.worker = worker, .spawn = (uint16_t)spawn, .signo = signo, .argument = target});
+        (struct verb){
+            .worker = worker, .spawn = (uint16_t)spawn, .signo = signo, .argument = target});
 }
 
 void
@@ -274,6 +275,8 @@ apply(struct shell *shell, const struct action *action)
     case ACT_POOL_CHANGED:
         control_pool_changed(shell->control, action->worker.pool);
         return;
+    case ACT_POOL_GONE:
+        return; /* no table of this engine shrinks: the place stays the pool's */
     case ACT_ROLL_ENDED:
         control_roll_ended(shell->control, action);
         return;
@@ -398,7 +401,8 @@ shell_turn(void *ctx)
         shell->believe_at = shell_now(shell) + STALL_GRACE_MS;
     shell_boot(shell);
     if (core_deadline(shell->core) > shell_now(shell)) {
-        shell->confirm_pieces = 0; /* what was due is not any more: the next one has all its input */
+        shell->confirm_pieces =
+            0; /* what was due is not any more: the next one has all its input */
     } else if (deadline_is_confirmed(shell)) {
         struct event tick = {.kind = EV_TICK};
         shell_feed(shell, &tick);

@@ -235,7 +235,9 @@ tell_recycle_failed(struct story *story)
 {
     const struct action *action = story->action;
     char again[SPAN_TEXT + 32] = "the recycle ends here";
-    if (action->retry_ms != MSEC_NEVER) {
+    if (action->retry_ms == 0) {
+        snprintf(again, sizeof again, "tried again at once, with the newest settings");
+    } else if (action->retry_ms != MSEC_NEVER) {
         char span[SPAN_TEXT];
         snprintf(again, sizeof again, "tried again in %s",
                  tell_span(span, sizeof span, action->retry_ms));
@@ -424,6 +426,10 @@ tell_simple(struct story *story)
     case EVENT_RECYCLE_ON_DEMAND:
         emit(story, EVENT_RECYCLE_ON_DEMAND, "recycle begins: an operator asked for it");
         return;
+    case EVENT_RECYCLE_CONFIG_CHANGE:
+        emit(story, EVENT_RECYCLE_CONFIG_CHANGE,
+             "recycle begins: the configuration has changed since workers were started");
+        return;
     case EVENT_RECYCLE_UNHEALTHY:
         emit(story, EVENT_RECYCLE_UNHEALTHY, "is unhealthy and will be replaced");
         return;
@@ -442,7 +448,9 @@ tell_simple(struct story *story)
         emit(story, EVENT_POOL_STOPPED, "stopped (%s)", cause_name(action->cause));
         return;
     case EVENT_POOL_ENABLED:
-        emit(story, EVENT_POOL_ENABLED, "enabled again: an operator started it");
+        emit(story, EVENT_POOL_ENABLED, "enabled again: %s",
+             action->cause == CAUSE_CONFIG_CHANGE ? "its configuration has changed"
+                                                  : "an operator started it");
         return;
     default:
         /* A number that the core tells and that has no words here is a bug of ours. */

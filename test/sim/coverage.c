@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 static uint64_t worker_cells[WORKER_STATE_COUNT][EV_COUNT];
-static uint64_t pool_cells[POOL_STATE_COUNT][EV_COUNT];
+static uint64_t pool_cells[POOL_STATE_COUNT + 1][EV_COUNT]; /* the last: there is no pool */
 
 static bool
 is_about_worker(enum event_kind kind)
@@ -28,14 +28,14 @@ coverage_note(const struct core *core, const struct event *event)
         worker_cells[view.state][event->kind]++;
     } else if (is_about_pool(event->kind)) {
         struct pool_view view;
-        if (core_pool(core, event->worker.pool, event->now, &view))
-            pool_cells[view.state][event->kind]++;
+        bool known = core_pool(core, event->worker.pool, event->now, &view);
+        pool_cells[known ? (uint32_t)view.state : POOL_STATE_COUNT][event->kind]++;
     }
 }
 
 /* What the world's own rules exclude (world.h): for one worker SPAWNED or SPAWN_FAILED comes before
  * all else; a second SPAWN_FAILED or the failed exec of one that was ready would be of another
- * worker; a ready command is answered once; and a socket that was bound once is not asked for again. */
+ * worker; a ready command is answered once; and a pool is not forgotten before BIND is answered. */
 static bool
 worker_cell_can_be(enum worker_state state, enum event_kind kind)
 {
@@ -55,9 +55,9 @@ worker_cell_can_be(enum worker_state state, enum event_kind kind)
 }
 
 static bool
-pool_cell_can_be(enum pool_state state, enum event_kind kind)
+pool_cell_can_be(uint32_t state, enum event_kind kind)
 {
-    return (kind != EV_BOUND && kind != EV_BIND_FAILED) || state == POOL_STOPPED;
+    return (kind != EV_BOUND && kind != EV_BIND_FAILED) || state != POOL_STATE_COUNT;
 }
 
 static unsigned
@@ -87,11 +87,12 @@ coverage_print(void)
     printf("\n\n%-14s", "pool");
     for (uint32_t state = 0; state < POOL_STATE_COUNT; state++)
         printf(" %10s", pool_state_name(state));
+    printf(" %10s", "(none)");
     for (uint32_t kind = 0; kind < EV_COUNT; kind++) {
         if (!is_about_pool(kind))
             continue;
         printf("\n%-14s", event_kind_name(kind));
-        for (uint32_t state = 0; state < POOL_STATE_COUNT; state++)
+        for (uint32_t state = 0; state <= POOL_STATE_COUNT; state++)
             missing += cell_print(pool_cell_can_be(state, kind), pool_cells[state][kind]);
     }
     printf("\n");

@@ -79,6 +79,8 @@ process_spawn(struct sim *sim, struct worker_id id)
         .id = id,
         .serial = process->serial + 1,
         .phase = PHASE_EXISTS,
+        .fingerprint = settings->fingerprint,
+        .ready = settings->ready,
         .no_drain = sim_strikes(sim, FAULT_NO_DRAIN),
         .ignores_drain = sim_strikes(sim, FAULT_IGNORES_DRAIN),
         .ignores_term = sim_strikes(sim, FAULT_IGNORES_TERM),
@@ -114,7 +116,7 @@ process_exec(struct sim *sim, struct process *process)
                 sim_between(sim, 0, settings->startup_timeout_ms / 2);
     if (sim_strikes(sim, FAULT_DIES_AT_START))
         process_plan_end(sim, process, sim_between(sim, 0, start), status_draw(sim));
-    if (settings->ready == READY_NOTIFY && !sim_strikes(sim, FAULT_NEVER_READY) &&
+    if (process->ready == READY_NOTIFY && !sim_strikes(sim, FAULT_NEVER_READY) &&
         !sim_strikes(sim, FAULT_READY_LOST))
         process_plan(sim, process, ITEM_SAY, start, (struct event){.kind = EV_READY});
     if (sim_strikes(sim, FAULT_DIES_LATER))
@@ -211,6 +213,23 @@ apply_signal(struct sim *sim, struct process *process)
         process_plan_end(sim, process, process->stop_ms, (struct exit_status){EXIT_SIGNAL, 15});
 }
 
+/* A bind of what is new takes its time; what is bound already is answered like the rest. */
+static void
+apply_bind(struct sim *sim, uint32_t pool)
+{
+    bool fails = !sim->world.bound[pool] && sim_strikes(sim, FAULT_BIND_FAILS);
+    msec delay = sim_between(sim, 0, 3);
+    if (!sim->world.bound[pool] && sim_between(sim, 0, 3) == 0)
+        delay = sim_between(sim, 0, 8000);
+    sim->world.bound[pool] |= !fails;
+    world_plan_at(sim, (struct item){.at = sim->now + delay,
+                                     .kind = ITEM_DELIVER,
+                                     .from_keeper = true,
+                                     .event = {.kind = fails ? EV_BIND_FAILED : EV_BOUND,
+                                               .worker.pool = pool,
+                                               .error = fails ? 98 : 0}});
+}
+
 void
 world_apply(struct sim *sim, const struct action *action)
 {
@@ -238,14 +257,8 @@ world_apply(struct sim *sim, const struct action *action)
         process->id.generation = 0;
         sim->world.held--;
     } else if (action->kind == ACT_BIND) {
-        uint32_t pool = action->worker.pool;
-        bool fails = !sim->world.bound[pool] && sim_strikes(sim, FAULT_BIND_FAILS);
-        sim->world.bound[pool] |= !fails;
-        world_plan_at(sim, (struct item){.at = sim->now + sim_between(sim, 0, 3),
-                                         .kind = ITEM_DELIVER,
-                                         .from_keeper = true,
-                                         .event = {.kind = fails ? EV_BIND_FAILED : EV_BOUND,
-                                                   .worker.pool = pool,
-                                                   .error = fails ? 98 : 0}});
+        apply_bind(sim, action->worker.pool);
+    } else if (action->kind == ACT_POOL_GONE) {
+        sim->world.bound[action->worker.pool] = false;
     }
 }

@@ -112,6 +112,44 @@ command_all(struct sim *sim, struct event event)
     }
 }
 
+/* Who was removed is forgotten; all come back. */
+static void
+bring_all_back(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->swarm.pools; i++) {
+        struct pool_view view;
+        bool known = core_pool(sim->core, i, sim->now, &view);
+        if (known == sim->world.removed[i])
+            sim_fail(sim, "pool %u is %s", i, known ? "removed, and still known" : "not known");
+        sim->world.removed[i] = false;
+        world_tell_pool(sim, i, true);
+        world_start_new(sim, i);
+    }
+}
+
+/* After an apply without a fault nobody has drifted; in truth, not by the core's account. Where
+ * changes replace nobody, the account agrees with the truth. */
+static void
+require_fresh(struct sim *sim)
+{
+    uint32_t drifted[SIM_POOLS_MAX] = {0};
+    for (uint32_t i = 0; i < sim->world.processes_len; i++) {
+        const struct process *process = &sim->world.processes[i];
+        const struct pool_settings *settings = &sim->swarm.settings[process->id.pool];
+        if (process->id.generation != 0)
+            drifted[process->id.pool] += process->fingerprint != settings->fingerprint;
+    }
+    for (uint32_t i = 0; i < sim->swarm.pools; i++) {
+        struct pool_view view;
+        bool replaces = sim->swarm.settings[i].on_config_change;
+        bool exact = !sim->witness.pools[i].leftovers; /* who was found tells nobody its settings */
+        if (core_pool(sim->core, i, sim->now, &view) && exact &&
+            (view.drifted != drifted[i] || (replaces && view.drifted > 0)))
+            sim_fail(sim, "pool %u: %u workers have drifted, %u by the core's account", i,
+                     drifted[i], view.drifted);
+    }
+}
+
 static uint32_t
 newest_generation(const struct sim *sim, uint32_t pool)
 {
@@ -144,9 +182,14 @@ life_recover(struct sim *sim)
     world_calm(sim);
     life_settle(sim, SETTLE_MS);
     if (!sim->shut) {
+        bring_all_back(sim);
         command_all(sim, (struct event){.kind = EV_POOL_START, .by_operator = true});
         life_settle(sim, SETTLE_MS);
+        for (uint32_t i = 0; i < sim->swarm.pools; i++)
+            world_tell_pool(sim, i, true);
+        life_settle(sim, SETTLE_MS);
         require_whole(sim);
+        require_fresh(sim);
 
         uint32_t before[SIM_POOLS_MAX];
         for (uint32_t i = 0; i < sim->swarm.pools; i++)

@@ -38,12 +38,14 @@ same_settings(struct sim *sim)
     if (sim->engine_died)
         return;
     uint32_t pool = some_pool(sim);
+    struct pool_view view;
+    bool known = core_pool(sim->core, pool, sim->now, &view);
+    if (sim->world.removed[pool] || (known && view.drifted > 0))
+        return;
     uint64_t digest = core_digest(sim->core);
     bool due =
         core_deadline(sim->core) <= sim->now; /* whatever comes first may begin what is due */
-    sim_feed(sim, (struct event){.kind = EV_POOL_ADD,
-                                 .worker.pool = pool,
-                                 .settings = &sim->swarm.settings[pool]});
+    world_tell_pool(sim, pool, true);
     /* A pool that waits for a start may have come to another class of the queue by now. */
     uint32_t held, waiting;
     core_starts(sim->core, &held, &waiting);
@@ -51,16 +53,44 @@ same_settings(struct sim *sim)
         sim_fail(sim, "settings that change nothing changed something");
 }
 
+/* The configuration says something else of a pool. The engine may die before it tells the core. */
+static void
+tell_change(struct sim *sim, uint32_t pool)
+{
+    if (sim_strikes(sim, FAULT_ENGINE_DIES) && sim_between(sim, 0, 3) == 0)
+        sim->engine_died = true;
+    world_tell_pool(sim, pool, true);
+    if (!sim->world.removed[pool])
+        world_start_new(sim, pool);
+}
+
+/* One change, or a few of one pool at once, now and then an apply that changes nothing. */
 static void
 new_settings(struct sim *sim)
 {
     uint32_t pool = some_pool(sim);
+    uint64_t changes = sim_between(sim, 0, 3) == 0 ? sim_between(sim, 0, 4) : 1;
+    if (changes == 0)
+        tell_change(sim, pool);
+    for (uint64_t i = 0; i < changes && !sim->engine_died; i++) {
+        bool renew = sim_between(sim, 0, 1) == 0;
+        bool sockets = sim->swarm.settings[pool].has_sockets;
+        settings_redraw(&sim->prng, &sim->swarm.settings[pool], sim->swarm.size_max[pool], renew);
+        sockets = sockets != sim->swarm.settings[pool].has_sockets;
+        if (sockets || (renew && sim_between(sim, 0, 2) == 0))
+            sim->world.bound[pool] = false; /* others than before */
+        tell_change(sim, pool);
+    }
+}
+
+static void
+remove_or_return(struct sim *sim)
+{
+    uint32_t pool = some_pool(sim);
     if (sim->engine_died)
         return;
-    settings_redraw(&sim->prng, &sim->swarm.settings[pool], sim->swarm.size_max[pool]);
-    sim_feed(sim, (struct event){.kind = EV_POOL_ADD,
-                                 .worker.pool = pool,
-                                 .settings = &sim->swarm.settings[pool]});
+    sim->world.removed[pool] = !sim->world.removed[pool];
+    tell_change(sim, pool);
 }
 
 /* A message for a worker that is no longer, or never was. */
@@ -93,8 +123,10 @@ world_operator(struct sim *sim)
         recycle(sim);
     if (sim_strikes(sim, FAULT_SAME_SETTINGS))
         same_settings(sim);
-    if (sim_strikes(sim, FAULT_NEW_SETTINGS) && sim_between(sim, 0, 9) == 0)
+    if (sim_strikes(sim, FAULT_NEW_SETTINGS) && sim_between(sim, 0, 3) == 0)
         new_settings(sim);
+    if (sim_strikes(sim, FAULT_REMOVALS) && sim_between(sim, 0, 3) == 0)
+        remove_or_return(sim);
     if (sim_strikes(sim, FAULT_STALE))
         stale(sim);
     if (sim_strikes(sim, FAULT_EXTRA_TICKS))

@@ -20,8 +20,8 @@ struct sim {
     bool calm;           /* no fault strikes any more */
     bool shut;           /* SHUTDOWN was sent */
     bool engine_died;    /* what it does next is restore */
-    bool resuming;       /* LIST is being told: who was listed is not saved, so no twin is made */
-    bool left;           /* the last action of the last step that had any was LEAVE */
+    bool resuming; /* a life begins: what it has told so far is not saved, so no twin is made */
+    bool left;     /* the last action of the last step that had any was LEAVE */
     uint64_t steps;
     uint64_t actions_seen;
     uint64_t digest;         /* chained over actions of every step, and states now and then */

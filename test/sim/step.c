@@ -52,7 +52,8 @@ step_look(struct sim *sim, const struct event *event)
                        (uint64_t)action->event << 16 ^ action->worker.slot << 8 ^
                        action->worker.pool);
         witness_action(&sim->witness, action);
-        if (action->kind != ACT_RELEASE) /* the echo of an exit is answered even then */
+        /* The echo of an exit is answered even then, and a late answer to BIND lets a pool go. */
+        if (action->kind != ACT_RELEASE && action->kind != ACT_POOL_GONE)
             sim->left = action->kind == ACT_LEAVE;
     }
     witness_step_end(&sim->witness, core_deadline(sim->core) <= sim->now);

@@ -46,13 +46,37 @@ settings_draw(struct prng *prng, struct pool_settings *settings)
     };
 }
 
+#define FINGERPRINTS 4u /* few: what was changed is changed back now and then */
+
+static void
+settings_renew(struct prng *prng, struct pool_settings *settings, const struct pool_settings *other)
+{
+    settings->fingerprint =
+        (settings->fingerprint + between(prng, 1, FINGERPRINTS - 1)) % FINGERPRINTS;
+    settings->ready = other->ready;
+    settings->ready_after_ms = other->ready_after_ms;
+    if (chance(prng, 4))
+        settings->has_sockets = other->has_sockets;
+}
+
 void
-settings_redraw(struct prng *prng, struct pool_settings *settings, uint32_t size_max)
+settings_redraw(struct prng *prng, struct pool_settings *settings, uint32_t size_max, bool renew)
 {
     struct pool_settings other;
     settings_draw(prng, &other);
     if (chance(prng, 2))
         settings->workers_min = settings->workers_max = MIN(other.workers_max, size_max);
+    if (chance(prng, 4))
+        settings->overlap = other.overlap;
+    if (chance(prng, 4))
+        settings->on_config_change = !settings->on_config_change;
+    if (chance(prng, 8)) {
+        settings->max_failures = MIN(settings->max_failures, other.max_failures);
+        settings->failure_interval_ms =
+            MIN(settings->failure_interval_ms, other.failure_interval_ms);
+    }
+    if (renew)
+        settings_renew(prng, settings, &other);
     settings->surge = other.surge;
     settings->startup_timeout_ms = other.startup_timeout_ms;
     settings->shutdown_timeout_ms = other.shutdown_timeout_ms;
@@ -105,6 +129,10 @@ swarm_draw(struct swarm *swarm, uint64_t seed, uint64_t without, uint32_t events
         swarm->rate[FAULT_STATE_LOST] = 0;
     if (!chance(&prng, 4))
         swarm->rate[FAULT_EARLY_SHUTDOWN] = 0;
+    /* Drawn apart, so that kept seeds live in the world that they were kept for. */
+    prng.state = seed ^ 0x2545f4914f6cdd1du;
+    for (uint32_t i = 0; i < swarm->pools; i++)
+        swarm->settings[i].on_config_change = !chance(&prng, 4);
     if (events != 0)
         swarm->steps = events;
 }

@@ -40,7 +40,8 @@
     X(STATE_LOST,       "state-lost")        /* as above, and the state is lost too              */ \
     X(EARLY_SHUTDOWN,   "early-shutdown")    /* SHUTDOWN while all that goes on                  */ \
     X(HURRY,            "hurry")             /* a second SHUTDOWN                                */ \
-    X(NEW_SETTINGS,     "new-settings")      /* POOL_ADD again, with other limits and sizes      */
+    X(NEW_SETTINGS,     "new-settings")      /* POOL_ADD again, with other settings              */ \
+    X(REMOVALS,         "removals")          /* POOL_REMOVE, and the pool comes back             */
 /* clang-format on */
 
 #define FAULT_(n, s) FAULT_##n,
@@ -61,9 +62,9 @@ struct swarm {
     uint32_t twin_gap;                /* mean steps between two twins */
 };
 
-/* Draws other limits, delays and sizes. What the failure account remembers stays as it was: whether
- * a failure that was forgotten would count by a wider window is nobody's rule. */
-void settings_redraw(struct prng *, struct pool_settings *, uint32_t size_max);
+/* Draws other limits, delays and sizes, and (renew) what takes new processes. Windows only become
+ * narrower: whether a failure that was forgotten would count by a wider one is nobody's rule. */
+void settings_redraw(struct prng *, struct pool_settings *, uint32_t size_max, bool renew);
 
 /* Draws the world of a seed. without: bit of each fault that is switched off; events: steps of the
  * chaos phase, 0: drawn. What is switched off does not change what else is drawn. */

@@ -27,18 +27,20 @@ witness_forget(struct witness *witness)
     witness_init(witness, sim);
 }
 
-const struct pool_settings *
-witness_settings(const struct witness *witness, uint32_t pool)
-{
-    return &witness->sim->swarm.settings[pool];
-}
-
 bool
 witness_pool_is_up(const struct witness *witness, uint32_t pool)
 {
     const struct seen_pool *p = &witness->pools[pool];
     bool sockets = p->bound || p->leftovers || !witness_settings(witness, pool)->has_sockets;
     return p->wanted && !p->disabled && sockets && witness->shutdowns == 0;
+}
+
+bool
+witness_pool_rolls(const struct witness *witness, uint32_t pool)
+{
+    const struct seen_pool *p = &witness->pools[pool];
+    bool runs = p->wanted && !p->disabled && witness->shutdowns == 0;
+    return witness_pool_is_up(witness, pool) || (runs && p->running);
 }
 
 /* --- Workers. */
@@ -164,13 +166,12 @@ witness_failure(struct witness *witness, uint32_t pool, const struct seen *w, bo
     for (uint32_t i = 0; i < p->failed_len; i++)
         within += witness->now - p->failed[i] < settings->failure_interval_ms;
     p->must_disable = settings->rapid_fail && within >= settings->max_failures &&
-                      witness_pool_is_up(witness, pool);
+                      witness_pool_rolls(witness, pool);
 }
 
 /* --- Events. */
 
-/* A recycle whose successor is not ready is not carried on. */
-static void
+void
 recycles_are_cancelled(struct seen_pool *p, uint32_t first_slot)
 {
     for (uint32_t i = seen_first_open(p); i <= p->last && i < p->cap; i++) {
@@ -182,28 +183,13 @@ recycles_are_cancelled(struct seen_pool *p, uint32_t first_slot)
     }
 }
 
-/* Whoever lives is to go. */
-static void
+void
 pool_is_doomed(struct seen_pool *p)
 {
     for (uint32_t i = 0; i < p->living_len; i++)
         p->workers[p->living[i]].doomed = true;
     recycles_are_cancelled(p, 0);
     p->started = p->disabled = false;
-}
-
-/* Whoever stays in a slot beyond the size is to go. A disabled pool drains nobody. */
-static void
-pool_may_shrink(struct witness *witness, uint32_t pool)
-{
-    struct seen_pool *p = &witness->pools[pool];
-    uint32_t size = witness_settings(witness, pool)->workers_max;
-    for (uint32_t i = 0; i < p->living_len; i++) {
-        struct seen *w = &p->workers[p->living[i]];
-        if (w->slot >= size && !seen_is_leaving(w))
-            w->doomed = true;
-    }
-    recycles_are_cancelled(p, size);
 }
 
 /* Whether anybody stays, or is being replaced by one who is not ready; recycles after a disabled state
@@ -227,7 +213,7 @@ static void
 witness_pool_event(struct witness *witness, const struct event *event)
 {
     struct seen_pool *p = &witness->pools[event->worker.pool];
-    if (event->kind == EV_POOL_START) {
+    if (event->kind == EV_POOL_START && p->added && !p->removed) {
         p->wanted = true;
         if (event->by_operator) {
             p->failed_len = p->streak = p->retry_streak = 0;
@@ -236,8 +222,8 @@ witness_pool_event(struct witness *witness, const struct event *event)
     } else if (event->kind == EV_POOL_STOP && p->wanted) {
         p->wanted = false;
         pool_is_doomed(p);
-    } else if (event->kind == EV_POOL_RECYCLE) {
-        bool up = witness_pool_is_up(witness, event->worker.pool);
+    } else if (event->kind == EV_POOL_RECYCLE && p->added) {
+        bool up = witness_pool_rolls(witness, event->worker.pool);
         bool empty = !has_replaceable(p, RECYCLE_MAY_CLOSE);
         p->roll_unclear =
             up && ((p->leftovers && !p->bound) || (!empty && !has_replaceable(p, RECYCLE_BEGUN)));
@@ -245,12 +231,13 @@ witness_pool_event(struct witness *witness, const struct event *event)
         p->roll_empty = up && !p->rolling && !p->roll_unclear && empty;
         p->roll_refused = !up;
         p->rolling |= up;
-    } else if (event->kind == EV_BOUND) {
-        p->bound = true;
+    } else if (event->kind == EV_BOUND || event->kind == EV_BIND_FAILED) {
+        witness_bind_answered(p, event->kind == EV_BOUND);
+    } else {
+        witness_pool_changed(witness, event);
     }
     bool enables = event->kind == EV_POOL_START && event->by_operator && p->wanted;
-    if (witness->shutdowns == 0 && (enables || (event->kind == EV_POOL_ADD &&
-                                                witness_pool_is_up(witness, event->worker.pool))))
+    if (witness->shutdowns == 0 && enables)
         pool_may_shrink(witness, event->worker.pool);
 }
 
@@ -259,9 +246,14 @@ witness_worker_event(struct witness *witness, const struct event *event)
 {
     struct seen *w = seen_find(witness, event->worker);
     if (event->kind == EV_LISTED && w == NULL) {
+        struct seen_pool *p = &witness->pools[event->worker.pool];
         w = seen_add(witness, event->worker);
-        w->adopted = true;
-        witness->pools[event->worker.pool].leftovers = true;
+        seen_take_settings(witness, event->worker.pool, w);
+        w->adopted = p->added;
+        w->homeless = !p->added;
+        p->leftovers = p->added;
+        if (w->homeless)
+            p->living_len--; /* whatever pool comes to this place need not wait for it */
     }
     if (w == NULL || w->exited || w->released)
         return;
@@ -276,6 +268,7 @@ witness_worker_event(struct witness *witness, const struct event *event)
     if (event->kind == EV_EXECUTED && !w->executed) {
         w->executed = true;
         w->executed_at = witness->now;
+        w->ready_after_ms = witness_settings(witness, event->worker.pool)->ready_after_ms;
     }
     if (event->kind == EV_DRAIN_UNSENT && w->drained)
         w->unsent = true;

@@ -28,7 +28,11 @@ struct seen {
     bool ended; /* its one end event was told */
     bool exited, released;
     bool started_told;
+    bool homeless;        /* found after a lost state in a place without a pool */
     uint8_t cause;        /* of its start */
+    uint8_t rule;         /* enum ready_rule that it was started with */
+    uint64_t fingerprint; /* of the settings that it was started with */
+    msec ready_after_ms;  /* as it was when it ran its program */
     uint32_t limit_event; /* the time-out that was told of it: 1012, 1013; 0 */
     enum recycle_account recycle;
     uint32_t successor; /* generation of the last one on trial */
@@ -44,7 +48,14 @@ struct seen_pool {
     uint32_t first_open; /* no recycle of an older generation is open: seen_first_open */
     uint32_t *living;    /* generations of those that are not released */
     uint32_t living_len, living_cap;
+    struct pool_settings settings; /* that it was told */
+    bool added, removed;
     bool wanted, bound, disabled, started;
+    bool running;                /* it has left its stopped state */
+    bool bind_asked, bind_stale; /* BIND is not answered; its sockets have changed since */
+    bool compare;                /* its workers are to be compared with its settings */
+    bool change_begins;          /* 1080 is due in this step */
+    bool must_enable;            /* 6012 is due in this step */
     bool rolling;
     bool roll_begins, roll_refused, roll_empty; /* in this step */
     bool roll_unclear; /* whether a pool with leftovers is up without its sockets, or anybody in it
@@ -74,6 +85,9 @@ void witness_fini(struct witness *);
 
 /* The core lost its state: what it knew is no measure any more. */
 void witness_forget(struct witness *);
+
+/* The engine died: what the keeper had answered it is lost. */
+void witness_engine_died(struct witness *);
 
 /* One step: the event before it, each action, and at the end whether more is due at once. */
 void witness_event(struct witness *, const struct event *);
@@ -115,8 +129,32 @@ uint32_t seen_first_open(struct seen_pool *);
  * successor (any more). */
 struct seen *seen_original(struct witness *, uint32_t pool, uint32_t generation);
 
-const struct pool_settings *witness_settings(const struct witness *, uint32_t pool);
+/* What the pool was told, and may run by. */
+static inline const struct pool_settings *
+witness_settings(const struct witness *witness, uint32_t pool)
+{
+    return &witness->pools[pool].settings;
+}
+
+/* Whether workers may be started; and whether they may be replaced, which a pool that waits for new
+ * sockets goes on promising. */
 bool witness_pool_is_up(const struct witness *, uint32_t pool);
+bool witness_pool_rolls(const struct witness *, uint32_t pool);
+
+/* Whoever lives is to go; a recycle whose successor is not ready is not carried on. */
+void pool_is_doomed(struct seen_pool *);
+void recycles_are_cancelled(struct seen_pool *, uint32_t first_slot);
+
+/* witness_change.c: changed configurations. */
+void witness_pool_changed(struct witness *, const struct event *);
+void witness_bind_answered(struct seen_pool *, bool bound);
+bool seen_has_drifted(const struct witness *, uint32_t pool, const struct seen *);
+void seen_take_settings(const struct witness *, uint32_t pool, struct seen *);
+void pool_may_shrink(struct witness *, uint32_t pool);
+void rule_bind(struct witness *, uint32_t pool);
+void rule_pool_gone(struct witness *, uint32_t pool);
+void rule_without_pool(struct witness *, const struct action *);
+const char *change_untold(const struct witness *, const struct seen_pool *);
 
 /* What a failure means: counted, or delaying only. */
 void witness_failure(struct witness *, uint32_t pool, const struct seen *, bool counts);

@@ -18,7 +18,7 @@ overdue(const struct witness *witness, uint32_t pool, const struct seen *w)
         return "outlived its start limit";
     if (w->doomed && w->leaving_at == 0)
         return "was not told to leave";
-    if (settings->ready == READY_EXEC && w->executed && !w->ready && !seen_is_leaving(w))
+    if (w->rule == READY_EXEC && w->executed && !w->ready && !seen_is_leaving(w))
         return "runs and is not ready";
     return NULL;
 }
@@ -34,14 +34,14 @@ untold(const struct witness *witness)
     if (event->worker.generation >= p->cap)
         return NULL;
     const struct seen *w = &p->workers[event->worker.generation];
-    if (!w->known || w->slot != event->worker.slot)
+    if (!w->known || w->slot != event->worker.slot || w->homeless)
         return NULL;
     if (event->kind == EV_EXITED && w->spawned && (!w->ended || !w->released))
         return "exited, and nobody told or released it";
     if (event->kind == EV_SPAWNED && w->spawned && !w->started_told)
         return "exists, and nobody told";
-    bool notify = witness_settings(witness, event->worker.pool)->ready == READY_NOTIFY;
-    if (event->kind == EV_READY && notify && w->spawned && !w->ready && !seen_is_leaving(w))
+    if (event->kind == EV_READY && w->rule == READY_NOTIFY && w->spawned && !w->ready &&
+        !seen_is_leaving(w))
         return "said READY=1 and is not ready";
     return NULL;
 }
@@ -60,7 +60,10 @@ witness_step_end(struct witness *witness, bool more_is_due)
         if (p->must_disable && !p->leftovers)
             sim_fail(witness->sim, "pool %u: too many failures, and it is not disabled", i);
         p->must_disable = false;
-        if (p->rolling && !witness_pool_is_up(witness, i))
+        if ((broken = change_untold(witness, p)) != NULL)
+            sim_fail(witness->sim, "pool %u: %s", i, broken);
+        p->running |= witness_pool_is_up(witness, i);
+        if (p->rolling && !witness_pool_rolls(witness, i) && !witness->sim->resuming)
             sim_fail(witness->sim, "pool %u: a roll outlives the pool", i);
         if (p->roll_refused || (p->roll_begins && witness->event.cause == CAUSE_ON_DEMAND))
             sim_fail(witness->sim, "pool %u: a recycle was asked for, and nobody answered", i);

@@ -49,16 +49,15 @@ follow_original(struct seen_pool *p, struct worker_id id)
 static void
 rule_ready(struct witness *witness, const struct action *action, struct seen *w)
 {
-    const struct pool_settings *settings = witness_settings(witness, action->worker.pool);
     const struct exit_status *status = &witness->event.status;
     bool proof = w->adopted && w->executed;
-    if (settings->ready == READY_EXEC)
+    if (w->rule == READY_EXEC)
         proof |= w->executed;
-    if (settings->ready == READY_NOTIFY)
+    if (w->rule == READY_NOTIFY)
         proof |= witness_is_about(witness, action, EV_READY);
-    if (settings->ready == READY_AFTER)
-        proof |= w->executed && witness->now - w->executed_at >= settings->ready_after_ms;
-    if (settings->ready == READY_COMMAND)
+    if (w->rule == READY_AFTER)
+        proof |= w->executed && witness->now - w->executed_at >= w->ready_after_ms;
+    if (w->rule == READY_COMMAND)
         proof |= witness_is_about(witness, action, EV_COMMAND_DONE) && status->kind == EXIT_CODE &&
                  status->number == 0;
     if (!proof || w->ready || seen_is_leaving(w))
@@ -86,6 +85,17 @@ rule_recycle_done(struct witness *witness, const struct action *action)
     p->retry_not_before = 0;
 }
 
+/* A successor whose trial says nothing any more, because it has drifted itself. */
+static void
+rule_given_up(struct witness *witness, const struct action *action)
+{
+    struct seen *new = seen_find(witness, action->worker);
+    if (new == NULL || !seen_has_drifted(witness, action->worker.pool, new) ||
+        !witness_settings(witness, action->worker.pool)->on_config_change)
+        BROKEN(witness, action->worker, "is given up, and has not drifted");
+    new->doomed = true;
+}
+
 void
 rule_recycle_failed(struct witness *witness, const struct action *action)
 {
@@ -97,6 +107,10 @@ rule_recycle_failed(struct witness *witness, const struct action *action)
         old->successor != action->worker.generation || seen_is_leaving(old))
         BROKEN(witness, action->worker, "a recycle failed that was not under way");
     old->recycle = RECYCLE_NONE;
+    if (witness->event.kind == EV_POOL_ADD || witness->event.kind == EV_POOL_RESUME) {
+        rule_given_up(witness, action);
+        return;
+    }
     if (action->cause == CAUSE_UNHEALTHY) {
         p->retry_streak++;
         msec at = witness->now + witness_delay_ms(witness_settings(witness, action->worker.pool),
@@ -199,6 +213,12 @@ pool_is_disabled(struct witness *witness, uint32_t pool)
     }
 }
 
+static bool
+has_changed(const struct witness *witness)
+{
+    return witness->event.kind == EV_POOL_ADD || witness->event.kind == EV_POOL_RESUME;
+}
+
 void
 rule_pool_event(struct witness *witness, const struct action *action)
 {
@@ -219,6 +239,12 @@ rule_pool_event(struct witness *witness, const struct action *action)
             BROKEN(witness, id, "a roll begins that nobody asked for");
         p->roll_begins = false;
         break;
+    case 1080:
+        if (!p->change_begins && !(p->leftovers && has_changed(witness)))
+            BROKEN(witness, id, "workers are replaced for a change that was not");
+        p->change_begins = false;
+        p->rolling = true;
+        break;
     case 6010:
         if (p->started || ready < witness_settings(witness, id.pool)->workers_min)
             BROKEN(witness, id, "is started, they say");
@@ -227,11 +253,13 @@ rule_pool_event(struct witness *witness, const struct action *action)
     case 6011:
         if (p->living_len > 0 || (p->wanted && witness->shutdowns == 0))
             BROKEN(witness, id, "is stopped, they say");
+        p->running = false;
         break;
     case 6012:
-        if (!p->disabled || !witness->event.by_operator)
+        if (!p->disabled || !(p->must_enable ||
+                              (witness->event.kind == EV_POOL_START && witness->event.by_operator)))
             BROKEN(witness, id, "is enabled, though it was not disabled");
-        p->disabled = p->started = false;
+        p->disabled = p->started = p->must_enable = false;
         break;
     case 6013:
     case 6033:

@@ -31,6 +31,16 @@ places_held(const struct witness *witness)
     return held;
 }
 
+/* Whose recycle begins for a change has drifted: so each change replaces a worker once at most. */
+static void
+rule_is_for_change(struct witness *witness, const struct action *action, const struct seen *w)
+{
+    uint32_t pool = action->worker.pool;
+    if (action->cause == CAUSE_CONFIG_CHANGE &&
+        (!witness_settings(witness, pool)->on_config_change || !seen_has_drifted(witness, pool, w)))
+        BROKEN(witness, action->worker, "is replaced for a change, and has not drifted");
+}
+
 /* What else is in the new worker's slot decides what it is: the slot's next worker, or a successor
  * on trial, whose recycle begins here. */
 static void
@@ -67,8 +77,10 @@ rule_spawn_slot(struct witness *witness, const struct action *action)
         BROKEN(witness, action->worker, "a recycle began while a leaver sat in the slot");
     if (trials + 1 > settings->surge)
         BROKEN(witness, action->worker, "a roll has more successors than surge");
-    if (action->cause != CAUSE_ON_DEMAND && action->cause != CAUSE_UNHEALTHY)
+    if (action->cause != CAUSE_ON_DEMAND && action->cause != CAUSE_UNHEALTHY &&
+        action->cause != CAUSE_CONFIG_CHANGE)
         BROKEN(witness, action->worker, "started beyond the pool's size");
+    rule_is_for_change(witness, action, original);
     if (action->cause == CAUSE_UNHEALTHY && witness->now < p->retry_not_before)
         BROKEN(witness, action->worker, "a failed recycle was tried again too soon");
     seen_recycle_begin(p, original);
@@ -81,8 +93,10 @@ rule_spawn(struct witness *witness, const struct action *action)
     struct worker_id id = action->worker;
     struct seen_pool *p = &witness->pools[id.pool];
     struct seen *w = seen_find(witness, id);
-    if (w != NULL && is_resume(witness) && !w->spawned && !w->ended)
-        return; /* asked again */
+    if (w != NULL && is_resume(witness) && !w->spawned && !w->ended) {
+        seen_take_settings(witness, id.pool, w); /* asked again: it was never made */
+        return;
+    }
     if (w != NULL || id.generation <= p->last)
         BROKEN(witness, id, "a generation is used twice");
     if (id.slot >= witness_settings(witness, id.pool)->workers_max)
@@ -95,6 +109,7 @@ rule_spawn(struct witness *witness, const struct action *action)
         BROKEN(witness, id, "more workers start than places are"); /* W9 */
     w = seen_add(witness, id);
     w->cause = (uint8_t)action->cause;
+    seen_take_settings(witness, id.pool, w);
     if (!p->leftovers)
         rule_spawn_slot(witness, action);
 }
@@ -122,19 +137,20 @@ rule_drain_for_recycle(struct witness *witness, const struct action *action, str
     bool trial = seen_original(witness, action->worker.pool, action->worker.generation) != NULL;
     if (trial && witness_is_about(witness, action, EV_UNTRUSTED))
         return; /* a successor that broke the protocol */
-    if (settings->overlap) {
-        if (!has_ready_successor(witness, action))
-            BROKEN(witness, action->worker, "drained before its successor was ready");
+    if (has_ready_successor(witness, action))
         return;
-    }
+    if (settings->overlap)
+        BROKEN(witness, action->worker, "drained before its successor was ready");
     struct seen_pool *p = &witness->pools[action->worker.pool];
     uint32_t under_way = 0;
     for (uint32_t i = seen_first_open(p); i <= p->last && i < p->cap; i++)
-        under_way += p->workers[i].recycle == RECYCLE_BEGUN;
+        under_way += p->workers[i].recycle == RECYCLE_BEGUN &&
+                     (p->workers[i].successor == 0 || !p->workers[p->workers[i].successor].ready);
     if (under_way >= settings->surge)
         BROKEN(witness, action->worker, "more exclusive recycles under way than surge");
     if (w->recycle == RECYCLE_BEGUN)
         BROKEN(witness, action->worker, "a recycle began twice");
+    rule_is_for_change(witness, action, w);
     seen_recycle_begin(p, w);
 }
 
@@ -157,7 +173,10 @@ rule_drain(struct witness *witness, const struct action *action, struct seen *w)
         BROKEN(witness, action->worker, "shut down without a shutdown");
     if (action->cause == CAUSE_SURPLUS && !p->leftovers && !w->doomed)
         BROKEN(witness, action->worker, "drained as surplus of a pool that has none");
-    if (!p->leftovers && (action->cause == CAUSE_ON_DEMAND || action->cause == CAUSE_UNHEALTHY))
+    if (action->cause == CAUSE_REMOVED && !w->doomed)
+        BROKEN(witness, action->worker, "drained in a pool that nobody removed");
+    if (!p->leftovers && (action->cause == CAUSE_ON_DEMAND || action->cause == CAUSE_UNHEALTHY ||
+                          action->cause == CAUSE_CONFIG_CHANGE))
         rule_drain_for_recycle(witness, action, w);
     if (action->cause == CAUSE_NONE || action->cause == CAUSE_START ||
         action->cause == CAUSE_REPLACEMENT)
@@ -203,6 +222,8 @@ rule_release(struct witness *witness, const struct action *action, struct seen *
         BROKEN(witness, action->worker, "released without an exit");
     if (w == NULL || w->released)
         return; /* said again, in answer to an exit that was said again */
+    if (w->homeless)
+        return;
     if (!w->exited || !w->ended)
         BROKEN(witness, action->worker, "released before its end was told");
     seen_forget(p, action->worker.generation);
@@ -212,7 +233,18 @@ void
 witness_action(struct witness *witness, const struct action *action)
 {
     struct worker_id id = action->worker;
-    if (action->kind == ACT_LEAVE || action->kind == ACT_BIND || action->kind == ACT_POOL_CHANGED)
+    if (action->kind == ACT_LEAVE)
+        return;
+    if (!witness->pools[id.pool].added) {
+        rule_without_pool(witness, action);
+        return;
+    }
+    if (action->kind == ACT_BIND)
+        rule_bind(witness, id.pool);
+    if (action->kind == ACT_POOL_GONE)
+        rule_pool_gone(witness, id.pool);
+    if (action->kind == ACT_BIND || action->kind == ACT_POOL_CHANGED ||
+        action->kind == ACT_POOL_GONE)
         return;
     if (action->kind == ACT_ROLL_ENDED) {
         rule_roll_ended(witness, action);
@@ -256,6 +288,6 @@ witness_action(struct witness *witness, const struct action *action)
         rule_signal(witness, action, w);
     else if (action->kind == ACT_KILL)
         rule_kill(witness, action, w);
-    else if (w->ready || seen_is_leaving(w) || !w->executed)
+    else if (w->ready || !w->executed || (seen_is_leaving(w) && !(is_resume(witness) && w->doomed)))
         BROKEN(witness, id, "a ready command for a worker that does not start");
 }

@@ -108,10 +108,30 @@ list_process(struct sim *sim, struct process *process)
 }
 
 void
+world_tell_pool(struct sim *sim, uint32_t pool, bool apply)
+{
+    struct event event = {.kind = EV_POOL_ADD, .worker.pool = pool, .by_operator = apply};
+    event.settings = &sim->swarm.settings[pool];
+    if (sim->world.removed[pool])
+        event.kind = EV_POOL_REMOVE;
+    sim_feed(sim, event);
+}
+
+void
+world_start_new(struct sim *sim, uint32_t pool)
+{
+    struct pool_view view;
+    if (!sim->engine_died && core_pool(sim->core, pool, sim->now, &view) &&
+        view.reason == REASON_NEVER && !view.wanted_up)
+        sim_feed(sim, (struct event){.kind = EV_POOL_START, .worker.pool = pool});
+}
+
+void
 world_engine_dies(struct sim *sim, bool with_state)
 {
     world_drop(&sim->world, with_state ? item_is_lost_with_engine : item_is_lost_with_state);
     twin_stop(sim);
+    witness_engine_died(&sim->witness);
     sim->engine_died = false;
     sim->resuming = true;
     sim->state_was_lost = !with_state;
@@ -124,16 +144,13 @@ world_engine_dies(struct sim *sim, bool with_state)
         sim->shut = false;
     }
     for (uint32_t i = 0; i < sim->swarm.pools; i++)
-        sim_feed(sim, (struct event){.kind = EV_POOL_ADD,
-                                     .worker.pool = i,
-                                     .settings = &sim->swarm.settings[i]});
+        world_tell_pool(sim, i, false);
     uint32_t places = sim->world.processes_len;
     for (uint32_t i = 0; i < places; i++)
         if (sim->world.processes[i].id.generation != 0)
             list_process(sim, &sim->world.processes[i]);
-    if (!with_state)
-        for (uint32_t i = 0; i < sim->swarm.pools; i++)
-            sim_feed(sim, (struct event){.kind = EV_POOL_START, .worker.pool = i});
+    for (uint32_t i = 0; i < sim->swarm.pools; i++)
+        world_start_new(sim, i);
     for (uint32_t i = 0; i < sim->swarm.pools; i++)
         sim_feed(sim, (struct event){.kind = EV_POOL_RESUME, .worker.pool = i});
     sim->resuming = sim->state_was_lost = false;
@@ -163,11 +180,11 @@ world_calm(struct sim *sim)
 void
 world_init(struct sim *sim)
 {
+    sim->resuming = true;
     for (uint32_t i = 0; i < sim->swarm.pools; i++)
-        sim_feed(sim, (struct event){.kind = EV_POOL_ADD,
-                                     .worker.pool = i,
-                                     .settings = &sim->swarm.settings[i]});
+        world_tell_pool(sim, i, false);
+    sim->resuming = false;
     for (uint32_t i = 0; i < sim->swarm.pools; i++)
-        sim_feed(sim, (struct event){.kind = EV_POOL_START, .worker.pool = i});
+        world_start_new(sim, i);
     world_plan_operator(sim);
 }

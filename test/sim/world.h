@@ -22,7 +22,9 @@ struct process {
     struct exit_status status;
     msec reported_at; /* its last report arrives then: reports do not overtake each other */
     msec known_at;    /* its notify socket came with SPAWNED: nothing that it says arrives before */
-    bool told_leaving; /* STOPPING=1 was said */
+    bool told_leaving;    /* STOPPING=1 was said */
+    uint64_t fingerprint; /* of the settings that it was made with */
+    uint8_t ready;        /* enum ready_rule, likewise */
     bool command_runs;
     bool asked_to_stop; /* by DRAIN, SIGNAL or KILL */
     bool ignores_drain, no_drain, ignores_term;
@@ -66,6 +68,7 @@ struct world {
     uint32_t items_len, items_cap;
     uint64_t order;
     bool bound[SIM_POOLS_MAX];
+    bool removed[SIM_POOLS_MAX];         /* from the configuration */
     uint32_t generations[SIM_POOLS_MAX]; /* the last one that was asked for */
 };
 
@@ -83,6 +86,12 @@ void world_apply(struct sim *, const struct action *);
 
 /* The engine dies and a new one is handed what the keeper has. */
 void world_engine_dies(struct sim *, bool with_state);
+
+/* Tells the core what the configuration says of a pool: it is there, or it is not. */
+void world_tell_pool(struct sim *, uint32_t pool, bool apply);
+
+/* Starts a pool that was never started: new ones, and those that came back. */
+void world_start_new(struct sim *, uint32_t pool);
 
 /* Faults stop: what was planned out of spite is forgotten. */
 void world_calm(struct sim *);

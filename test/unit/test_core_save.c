@@ -1,36 +1,6 @@
 /* test_core_save.c - the core's records survive it, and a new core carries on. */
 #include "test/unit/core_builder.h"
 
-#define RECORD_CAP 4096
-
-/* Copies every record into a new core, which takes the place of the old one. */
-static int
-when_engine_dies(msec away_ms)
-{
-    then_nothing();
-    struct core *core = core_init(calloc(1, core_size(&given.limits)), &given.limits);
-    unsigned char bytes[RECORD_CAP];
-    assert_true(core_record_size_max() <= sizeof(bytes));
-    for (uint32_t i = 0; i < core_record_count(given.core); i++) {
-        size_t size = core_record_write(given.core, i, bytes, sizeof(bytes));
-        if (size > 0)
-            assert_int_equal(core_record_read(core, i, bytes, size), 0);
-    }
-    free(given.core);
-    given.core = core;
-    given.now += away_ms;
-    return core_restore_end(core, given.now);
-}
-
-static void
-when_listed(uint32_t slot, uint32_t generation)
-{
-    when_worker(0, slot, generation, .kind = EV_LISTED);
-    when_worker(0, slot, generation, .kind = EV_SPAWNED);
-    when_worker(0, slot, generation, .kind = EV_EXECUTED);
-    then_nothing();
-}
-
 static void
 a_restored_core_has_the_same_digest_and_deadline(void **state)
 {
