@@ -2,33 +2,33 @@
  *
  * POOL_ADD of a known pool gives it settings that hold from that moment:
  *
- *   time-outs  A wait that is running is measured anew from its begin: a shorter limit may end it at
- *              once. A delay before a start or a retry that is running ends after the new longest
- *              delay at the latest. The window keeps its failures, the newest max_failures of them.
- *   sizes      Slots beyond the new size are drained, new slots are filled; the others see nothing.
- *   fingerprint  Of all that takes new processes. A worker remembers the one it was started with (and
- *              its ready rule: READY=1 may be said already when the rule changes): when the pool's is
- *              another one, it has *drifted*. Its sockets may be others too, so BIND is asked before
- *              anybody new is started; who serves goes on with what it has. What failed before failed
- *              with other settings: failures, delays and a disabled state are forgotten, because a
- *              new configuration is the usual cure. That is no operator's start all the same: who was
- *              stopped by an operator stays stopped.
+ *   time-outs    A wait that is running is measured anew from its begin: a shorter limit may end it
+ *                at once. A delay before a start or a retry that is running ends after the new
+ *                longest delay at the latest. The window keeps the newest max_failures failures.
+ *   sizes        Slots beyond the new size are drained, new slots are filled; others see nothing.
+ *   fingerprint  Of all that takes new processes. A worker remembers the one it was started with
+ *                (and its ready rule: READY=1 may be said already when that changes): when the
+ *                pool's is another one, it has *drifted*. Its sockets may be others too, so BIND is
+ *                asked before anybody new is started; who serves goes on with what it has. What
+ *                failed before failed with other settings: failures, delays and a disabled state
+ *                are forgotten, because a new configuration is the usual cure. That is no
+ *                operator's start all the same: who was stopped by an operator stays stopped.
  *
  * Drifted workers of a pool that is up are replaced by a roll with cause CONFIG_CHANGE, which stops
  * at the first successor that fails (or sockets that cannot be bound). Who was not replaced stays
  * drifted; the next apply, also of the same settings, goes on with those. An engine that resumes is
  * no apply: settings that it knows change nothing.
  *
- * A change during a roll joins it. A successor on trial that has drifted itself is given up (1093, to
- * be tried again at once), because it says nothing of the newest settings; who has no drift any more
- * (the change was taken back) is left alone, unless somebody asked for every worker.
+ * A change during a roll joins it. A successor on trial that has drifted itself is given up (1093,
+ * to be tried again at once), because it says nothing of the newest settings; who has no drift any
+ * more (the change was taken back) is left alone, unless somebody asked for every worker.
  *
  * on_config_change false: nobody is replaced, a roll for an earlier change is cancelled. Whatever
  * starts later, for any reason, starts with the newest settings.
  *
  * A worker without a record (a lost state) is taken for one of the settings that hold when it is
- * found: nothing says otherwise, and to replace whatever was found would restart every worker of the
- * host, because the engine has lost its memory. The next change of its pool replaces it.
+ * found: nothing says otherwise, and to replace whatever was found would restart every worker of
+ * the host because the engine has lost its memory. The next change of its pool replaces it.
  *
  * POOL_REMOVE drains the pool like a stop. When its last worker is released and no BIND is
  * unanswered, it is forgotten but for its generation (POOL_GONE). POOL_ADD before that takes the

@@ -130,12 +130,13 @@ int core_record_read(struct core *, uint32_t record, const void *buf, size_t len
 int core_restore_end(struct core *, msec now);
 #define CORE_STATE_VERSION 1u
 
-/* --- Changing the configuration: POOL_ADD with by_operator for each pool that is added or changed, or
- * whose drifted workers are to be tried again; POOL_REMOVE, by_operator too, for each that is gone from it; POOL_START
- * for those with auto_start whose reason is then NEVER (new, or taken back from a removal). The
- * keeper must have the new configuration before: SPAWN and BIND mean the newest. BIND is asked
- * again whenever the fingerprint has changed, and answered BOUND at once where nothing is to be
- * done; the sockets that the pool had stay until its last drifted worker is gone.
+/* --- Changing the configuration: POOL_ADD with by_operator for each pool that is added or changed,
+ * or whose drifted workers are to be tried again; POOL_REMOVE, by_operator too, for each that is
+ * gone from it; POOL_START for those with auto_start whose reason is then NEVER (new, or taken back
+ * from a removal). The keeper must have the new configuration before: SPAWN and BIND mean the
+ * newest. BIND is asked again whenever the fingerprint has changed, and answered BOUND at once
+ * where nothing is to be done; the sockets that the pool had stay until its last drifted worker is
+ * gone.
  *
  * POOL_REMOVE is answered by POOL_GONE, after the last RELEASE; until then the pool has a view, and
  * a POOL_ADD takes the removal back. After POOL_GONE its place may be given to another pool: names
@@ -143,19 +144,20 @@ int core_restore_end(struct core *, msec now);
  *
  * --- Resuming after the engine's death: restore; POOL_ADD for each configured pool (the same
  * settings change nothing; changed ones have the outcome that they have without the death),
- * POOL_REMOVE for each that has a view and is not configured; then for each worker that the keeper lists, LISTED followed by the reports that the
- * keeper has for it (SPAWNED, EXECUTED or EXEC_FAILED, EXITED; those that the core has seen already
- * are ignored); POOL_START as above; then POOL_RESUME for each pool that has a view. From the first
- * POOL_ADD of a life (restored pools) or its first LISTED to its POOL_RESUME nothing is asked for a
- * pool; LISTED comes at no other time. A worker that is listed for a place without a pool is released if it is dead, and else
- * killed: nobody knows its settings any more. POOL_RESUME asks again for what a worker's
- * state says was asked (the world answers a second SPAWN of one worker with the first one's result)
- * and takes a worker that the keeper does not know as ended with unknown status.
+ * POOL_REMOVE for each that has a view and is not configured; then for each worker that the keeper
+ * lists, LISTED followed by the reports that the keeper has for it (SPAWNED, EXECUTED or
+ * EXEC_FAILED, EXITED; those that the core has seen already are ignored); POOL_START as above; then
+ * POOL_RESUME for each pool that has a view. From the first POOL_ADD of a life (restored pools) or
+ * its first LISTED to its POOL_RESUME nothing is asked for a pool; LISTED comes at no other time. A
+ * worker that is listed for a place without a pool is released if it is dead, and else killed:
+ * nobody knows its settings any more. POOL_RESUME asks again for what a worker's state says was
+ * asked (the world answers a second SPAWN of one worker with the first one's result) and takes a
+ * worker that the keeper does not know as ended with unknown status.
  *
  * A lost state: start with an empty core, in the same order, with POOL_START for the pools that are
- * to be up between the reports and POOL_RESUME. Workers without a record are taken in: one that runs
- * counts as ready, and of two in one slot the newer one leaves. They are taken for workers of the
- * settings that hold when they are found. */
+ * to be up between the reports and POOL_RESUME. Workers without a record are taken in: one that
+ * runs counts as ready, and of two in one slot the newer one leaves. They are taken for workers of
+ * the settings that hold when they are found. */
 
 /* --- Views, for status and tests. */
 struct pool_view {

@@ -56,6 +56,7 @@ struct seen_pool {
     bool compare;                /* its workers are to be compared with its settings */
     bool change_begins;          /* 1080 is due in this step */
     bool must_enable;            /* 6012 is due in this step */
+    uint32_t trials_due;         /* successors that are to be given up in this step */
     bool rolling;
     bool roll_begins, roll_refused, roll_empty; /* in this step */
     bool roll_unclear; /* whether a pool with leftovers is up without its sockets, or anybody in it

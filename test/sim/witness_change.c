@@ -48,6 +48,16 @@ has_drifted(struct witness *witness, uint32_t pool)
     return false;
 }
 
+/* A successor on trial that was started with other settings: it is to be given up. */
+static bool
+is_stale_trial(struct witness *witness, uint32_t pool, uint32_t generation)
+{
+    const struct seen *w = &witness->pools[pool].workers[generation];
+    return !seen_is_leaving(w) && seen_has_drifted(witness, pool, w) &&
+           (w->spawned || witness->event.kind != EV_POOL_RESUME) &&
+           seen_original(witness, pool, generation) != NULL;
+}
+
 /* The pool's workers are compared with its settings. */
 static void
 compare(struct witness *witness, uint32_t pool)
@@ -64,6 +74,9 @@ compare(struct witness *witness, uint32_t pool)
     p->change_begins = witness_settings(witness, pool)->on_config_change && !p->rolling &&
                        !p->leftovers && has_drifted(witness, pool);
     p->rolling |= p->change_begins;
+    p->trials_due = 0;
+    for (uint32_t i = 0; !p->leftovers && p->settings.on_config_change && i < p->living_len; i++)
+        p->trials_due += is_stale_trial(witness, pool, p->living[i]);
 }
 
 static void
@@ -185,6 +198,8 @@ change_untold(const struct witness *witness, const struct seen_pool *p)
 {
     if (p->change_begins)
         return "workers have drifted, and nobody replaces them";
+    if (p->trials_due != 0)
+        return "a successor with old settings stays on trial";
     if (p->must_enable)
         return "it has other settings, and stays disabled";
     if (p->removed && p->living_len == 0 && !p->bind_asked && !witness->sim->resuming)

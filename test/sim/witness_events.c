@@ -94,6 +94,8 @@ rule_given_up(struct witness *witness, const struct action *action)
         !witness_settings(witness, action->worker.pool)->on_config_change)
         BROKEN(witness, action->worker, "is given up, and has not drifted");
     new->doomed = true;
+    struct seen_pool *p = &witness->pools[action->worker.pool];
+    p->trials_due -= !p->leftovers;
 }
 
 void
