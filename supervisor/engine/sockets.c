@@ -15,8 +15,9 @@
 
 #include "supervisor/core/heap.h"
 
-/* After an occasion; off the path between a death and its replacement, so the first is not 0. */
-static const msec pauses_ms[] = {10, 240, 750, 3000, 11000};
+/* After an occasion. At first at once, behind the question for a replacement: while a path is gone,
+ * clients fail. */
+static const msec pauses_ms[] = {0, 10, 100, 900, 3000, 11000};
 
 #define ASKED_A_TURN 64u /* LISTENs: some 2 us each */
 #define SOMAXCONN    "/proc/sys/net/core/somaxconn"
