@@ -148,6 +148,10 @@ descriptors_take(const struct record_pool *pool, const struct spec *spec)
     if (spec->kind == SPAWN_WORKER && pool->output != OUTPUT_NULL) {
         step(STEP_DESCRIPTORS, SYS3(SYS_dup3, pipe, 1, 0));
         step(STEP_DESCRIPTORS, SYS3(SYS_dup3, pipe, 2, 0));
+        /* Servers open /dev/stderr, which is opening the pipe anew: that takes its owner. Who only
+         * writes needs none, so there is no harm where it fails. */
+        if (pool->drop_privileges)
+            SYS3(SYS_fchown, 1, pool->uid, pool->gid);
     }
     if (pool->handoff == HANDOFF_STDIN && spec->sockets > 0) {
         step(STEP_DESCRIPTORS, SYS3(SYS_dup3, 3, 0, 0));

@@ -50,6 +50,7 @@ worker_dump(const char *path)
     fprintf(out, "cwd %s\n", getcwd(target, sizeof target));
     mode_t mask = umask(0);
     fprintf(out, "umask %o\n", mask);
+    fprintf(out, "reopen %s\n", open("/dev/stderr", O_WRONLY | O_CLOEXEC) >= 0 ? "works" : "fails");
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
     fprintf(out, "nofile %lu\n", (unsigned long)limit.rlim_cur);

@@ -103,6 +103,7 @@ a_worker_has_its_users_rights_and_no_others(void **state)
     for (size_t i = 0; i < ARRAY_LEN(sets); i++)
         assert_string_equal(dumped(sets[i]), "0000000000000000");
     assert_string_equal(dumped("NoNewPrivs:\t"), "1");
+    assert_string_equal(dumped("reopen "), "works");
     /* Its notify socket is its user's alone. */
     struct stat status;
     assert_int_equal(lstat(dumped("env NOTIFY_SOCKET="), &status), 0);
