@@ -125,8 +125,10 @@ pool_is_sound(const struct record *record, uint32_t index)
 {
     const struct record_pool *pool = &record->pools[index];
     if (!pool->present) {
-        const struct record_pool kept = {.name = pool->name};
-        return text_is_inside(record, pool->name) && memcmp(pool, &kept, sizeof kept) == 0;
+        const struct record_pool kept = {
+            .name = pool->name, .uid = pool->uid, .stop_signal = pool->stop_signal};
+        return text_is_inside(record, pool->name) && pool->stop_signal < NSIG &&
+               memcmp(pool, &kept, sizeof kept) == 0;
     }
     if (pool->present != 1 || !text_is_inside(record, pool->name) ||
         !text_is_inside(record, pool->user) || !path_is_absolute(record, pool->program) ||

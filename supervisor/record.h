@@ -33,8 +33,8 @@ struct record_strings {
 /* A pool's place in the list of pools is its number in every id, verb and saved state, so it stays
  * when the configuration is loaded again: the loader is given the configuration in force, and a pool
  * of the same name gets the same place. The place of a pool that was taken out keeps its name, with
- * `present` 0 and nothing else, for as long as poold lives: when the name comes back, so do its
- * place and the count of its generations. */
+ * `present` 0 and what its last workers need to drain (stop_signal, uid), for as long as poold
+ * lives: when the name comes back, so do its place and the count of its generations. */
 
 struct record_header {
     char magic[8];

@@ -144,6 +144,7 @@ ctl_say_error(const char *subject, const json_t *error)
     case CTL_UNREACHABLE:
     case CTL_WAIT_RAN_OUT:
     case CTL_DENIED:
+    case CTL_CONFIG:
         return (enum ctl_exit)code;
     default:
         return CTL_FAILED;

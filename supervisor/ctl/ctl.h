@@ -17,6 +17,7 @@ enum ctl_exit {
     CTL_UNREACHABLE = 69,
     CTL_WAIT_RAN_OUT = 75,
     CTL_DENIED = 77,
+    CTL_CONFIG = 78,
 };
 
 struct ctl {

@@ -68,7 +68,8 @@ print_help(void)
         print_verb(&verbs[i]);
     puts("\n"
          "Exit status: 0 done; 1 failed; 2 usage; 3 (status) a pool that should run does not;\n"
-         "4 no such pool; 69 no supervisor; 75 the wait ran out; 77 not permitted.");
+         "4 no such pool; 69 no supervisor; 75 the wait ran out; 77 not permitted;\n"
+         "78 the configuration has errors.");
 }
 
 /* What other programs call it; nearness in letters would not find these. */
@@ -76,7 +77,7 @@ static const struct foreign {
     const char *name, *hint;
 } foreigners[] = {
     {"restart", "did you mean \"recycle\"?"},
-    {"reload", "did you mean \"recycle\"?"},
+    {"reload", "\"config apply\" reads the files again, \"recycle POOL\" replaces workers"},
     {"logs", "did you mean \"events\"?"},
     {"log", "did you mean \"events\"?"},
     {"ps", "did you mean \"workers\"?"},

@@ -14,11 +14,13 @@
 #include "common/hash.h"
 #include "supervisor/engine/tell.h"
 
-#define HELLO_LIMIT_MS  10000u
-#define BOOT_POOLS_TURN 32u /* pools added a loop turn: some 10 us each */
-#define BOOT_TURN_US    500u
+#define HELLO_LIMIT_MS    10000u
+#define BOOT_POOLS_TURN   32u /* pools added a loop turn: some 10 us each */
+#define BOOT_TURN_US      500u
+#define RECORDS_A_PROCESS 3u
+#define RECORDS_MAX       (1u << 22) /* far above what the keeper has places for */
 
-/* --- names of pools */
+/* --- names of pools: of every place, for one that was taken out may still drain */
 static uint32_t
 name_home(const struct shell *shell, const char *name)
 {
@@ -30,9 +32,19 @@ shell_pool_find(const struct shell *shell, const char *name)
 {
     for (uint32_t i = name_home(shell, name);; i = (i + 1) & shell->names_mask) {
         uint32_t pool = shell->names[i];
-        if (pool == NONE || strcmp(shell_pool_name(shell, pool), name) == 0)
-            return pool;
+        if (pool == NONE)
+            return NONE;
+        if (strcmp(shell_pool_name(shell, pool), name) == 0)
+            return shell_pool_is_there(shell, pool) ? pool : NONE;
     }
+}
+
+bool
+shell_pool_is_there(const struct shell *shell, uint32_t pool)
+{
+    struct pool_view view;
+    return shell->record.pools[pool].present ||
+           core_pool(shell->core, pool, shell_now(shell), &view);
 }
 
 static int
@@ -41,9 +53,11 @@ index_names(struct shell *shell)
     uint32_t pools = shell->record.header->pools, cap = 8;
     while (cap < pools * 2)
         cap *= 2;
-    shell->names = malloc(cap * sizeof *shell->names);
-    if (shell->names == NULL)
+    uint32_t *names = malloc(cap * sizeof *names);
+    if (names == NULL)
         return -ENOMEM;
+    free(shell->names);
+    shell->names = names;
     shell->names_mask = cap - 1;
     memset(shell->names, 0xff, cap * sizeof *shell->names);
     for (uint32_t pool = 0; pool < pools; pool++) {
@@ -73,14 +87,19 @@ open_record(struct shell *shell, int fd, struct err *err)
     return 0;
 }
 
-/* Core records: for each pool its workers, their successors, and as many that leave. */
-static uint32_t
-records_needed(const struct record *record)
+/* The core's room is that of the keeper, whatever a later configuration asks for: each process that
+ * the keeper has a place for, and as many that are asked for, and that have gone and are not closed.
+ * Records that are not used cost no memory. */
+static struct core_limits
+limits_of(const struct shell *shell, uint64_t seed)
 {
-    uint64_t n = 0;
-    for (uint32_t i = 0; i < record->header->pools; i++)
-        n += 2 * (uint64_t)record->pools[i].settings.workers_max + record->pools[i].settings.surge;
-    return n > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)n;
+    uint64_t workers = RECORDS_A_PROCESS * (uint64_t)shell->hello.u.hello.workers_max;
+    return (struct core_limits){
+        .pools_max = MAX(shell->record.header->pools_max, 1u),
+        .workers_max = (uint32_t)MIN(MAX(workers, 1u), (uint64_t)RECORDS_MAX),
+        .starts_max = shell->record.header->starts_max,
+        .seed = seed,
+    };
 }
 
 static uint64_t
@@ -90,6 +109,37 @@ processes_needed(const struct record *record)
     for (uint32_t i = 0; i < record->header->pools; i++)
         n += record->pools[i].settings.workers_max;
     return n;
+}
+
+static void
+filter_sinks(struct shell *shell)
+{
+    const struct record_header *header = shell->record.header;
+    for (uint32_t i = 0; i < shell->sinks_len; i++)
+        sink_filter(shell->sinks[i], header->log_facility, header->log_level);
+}
+
+int
+shell_swap_record(struct shell *shell, struct record *other)
+{
+    struct record before = shell->record;
+    bool *bound = calloc((size_t)other->header->sockets + 1, sizeof *bound);
+    shell->record = *other;
+    if (bound == NULL || index_names(shell) != 0) {
+        free(bound);
+        shell->record = before;
+        return -ENOMEM;
+    }
+    /* What moved from another pool is bound too, and says so when it is asked for. */
+    for (uint32_t i = 0; i < other->header->sockets; i++)
+        bound[i] = config_socket_is_bound(shell, &before, shell->bound, i);
+    for (uint32_t i = 0; i < before.header->pools; i++)
+        shell->pools[i].bind_failed = 0; /* its number was of the one before */
+    free(shell->bound);
+    shell->bound = bound;
+    filter_sinks(shell);
+    *other = before;
+    return 0;
 }
 
 /* --- core and state */
@@ -121,14 +171,12 @@ make_actions(struct shell *shell, struct err *err)
     shell->actions = (struct action_list){.v = zeroed(cap * sizeof *shell->actions.v), .cap = cap};
     shell->later = zeroed(cap * sizeof *shell->later);
     shell->pools = zeroed(((size_t)shell->limits.pools_max + 1) * sizeof *shell->pools);
-    shell->bound = zeroed((size_t)shell->record.header->sockets + 1);
+    shell->bound = calloc((size_t)shell->record.header->sockets + 1, sizeof *shell->bound);
     shell->commands = zeroed((size_t)shell->limits.workers_max + 1);
     if (shell->actions.v == NULL || shell->later == NULL || shell->pools == NULL ||
         shell->bound == NULL || shell->commands == NULL || index_names(shell) != 0)
         return err_set(err, -ENOMEM, "no memory for the tables of %u pools",
                        shell->limits.pools_max);
-    for (uint32_t i = 0; i < shell->limits.pools_max; i++)
-        shell->pools[i] = (struct shell_pool){.bind_failed = NONE, .told = NONE};
     return 0;
 }
 
@@ -137,9 +185,8 @@ make_actions(struct shell *shell, struct err *err)
 static int
 take_state(struct shell *shell, int fd, struct err *err)
 {
-    struct state_key key = {.config_serial = shell->record.header->serial, .limits = shell->limits};
     bool restorable;
-    int r = state_open(&shell->state, fd, &key, shell->core, &restorable, err);
+    int r = state_open(&shell->state, fd, &shell->limits, shell->core, &restorable, err);
     if (r != 0 || !restorable)
         return r;
     struct err why = {0};
@@ -243,28 +290,14 @@ shell_note_shutdown(struct shell *shell)
 }
 
 /* --- being born, a bounded step a loop turn */
-static void
-boot_add(struct shell *shell, uint32_t pool)
-{
-    struct pool_view view;
-    if (core_pool(shell->core, pool, shell_now(shell), &view))
-        return; /* a saved state has it */
-    struct event add = {
-        .kind = EV_POOL_ADD, .worker.pool = pool, .settings = &shell->record.pools[pool].settings};
-    shell_feed(shell, &add);
-}
-
 /* An engine before may have ended between its adding and its starting of pools. */
 static void
 boot_pool(struct shell *shell, uint32_t pool)
 {
     struct pool_view view;
-    bool known = core_pool(shell->core, pool, shell_now(shell), &view);
-    assert(known);
-    if (!view.wanted_up && view.reason == REASON_NEVER) {
-        struct event start = {.kind = EV_POOL_START, .worker.pool = pool};
-        shell_feed(shell, &start);
-    }
+    if (!core_pool(shell->core, pool, shell_now(shell), &view))
+        return; /* it was taken out, and has gone */
+    config_start(shell, pool);
     struct event resume = {.kind = EV_POOL_RESUME, .worker.pool = pool};
     shell_feed(shell, &resume);
 }
@@ -278,7 +311,7 @@ shell_boot(struct shell *shell)
     struct portion portion = portion_of(BOOT_POOLS_TURN, BOOT_TURN_US);
     while (shell->boot_next < pools && portion_take(&portion)) {
         if (shell->boot == BOOT_ADDING)
-            boot_add(shell, shell->boot_next++);
+            config_tell_core(shell, shell->boot_next++, false);
         else
             boot_pool(shell, shell->boot_next++);
     }
@@ -338,11 +371,7 @@ shell_create(struct shell *shell, const struct shell_options *options, struct er
     uint64_t seed;
     if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
         return err_errno(err, -errno, "no random numbers");
-    /* A configuration without a pool is a good one; the core has room for one all the same. */
-    shell->limits = (struct core_limits){.pools_max = MAX(shell->record.header->pools, 1u),
-                                         .workers_max = MAX(records_needed(&shell->record), 1u),
-                                         .starts_max = shell->record.header->starts_max,
-                                         .seed = seed};
+    shell->limits = limits_of(shell, seed);
     if ((r = make_core(shell, err)) != 0 || (r = make_actions(shell, err)) != 0 ||
         (r = take_state(shell, fds[0], err)) != 0 ||
         (r = events_create(&shell->events, state_ring(shell->state), err)) != 0 ||
@@ -354,6 +383,9 @@ shell_create(struct shell *shell, const struct shell_options *options, struct er
         (r = sockets_create(&shell->sockets, shell, shell->limits.pools_max, err)) != 0 ||
         (r = control_create(&shell->control, shell, fds[2], err)) != 0)
         return r;
+    filter_sinks(shell);
+    if (config_create(&shell->config, shell) != 0)
+        return err_set(err, -ENOMEM, "out of memory");
     shell->boot = BOOT_ADDING;
     return check_room(shell, err);
 }
@@ -363,6 +395,7 @@ shell_destroy(struct shell *shell)
 {
     control_destroy(&shell->control);
     sockets_destroy(&shell->sockets);
+    config_destroy(&shell->config);
     workers_destroy(&shell->workers);
     keeper_link_destroy(&shell->link);
     for (uint32_t i = 0; i < shell->sinks_len; i++)

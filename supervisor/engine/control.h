@@ -2,7 +2,7 @@
 #ifndef POOLD_ENGINE_CONTROL_H
 #define POOLD_ENGINE_CONTROL_H
 
-#include "supervisor/engine/shell.h"
+#include "supervisor/engine/config.h"
 
 struct control;
 
@@ -21,6 +21,11 @@ void control_destroy(struct control **);
  * pool. */
 void control_pool_changed(struct control *, uint32_t pool);
 void control_roll_ended(struct control *, const struct action *);
+/* The pool was taken out, and nothing is left of it. */
+void control_pool_gone(struct control *, uint32_t pool);
+/* A round of config.h: who only wanted to know is answered, or who wanted it to be applied. */
+void control_config_planned(struct control *, uint64_t round, const struct config_outcome *);
+void control_config_ended(struct control *, uint64_t round, const struct config_outcome *);
 
 /* Time-outs of waiting calls and of slow requests. MSEC_NEVER: none. */
 msec control_deadline(const struct control *);

@@ -37,8 +37,8 @@ pool_view(const struct control *control, uint32_t pool)
 
 /* --- Events about who did what. */
 
-static void
-audit(const struct client *client, const char *method, const char *pool, const char *result)
+void
+control_audit(const struct client *client, const char *method, const char *pool, const char *result)
 {
     struct event_fields fields = {0};
     fields_number(&fields, "uid", client->uid);
@@ -243,6 +243,7 @@ void
 calls_forget(struct client *client)
 {
     struct control *control = client->control;
+    config_calls_forget(client);
     for (uint32_t i = 0; i < CONTROL_CALL_BUCKETS && client->calls > 0; i++) {
         for (struct call *call = control->calls[i], *next; call != NULL; call = next) {
             next = call->next;
@@ -259,6 +260,19 @@ control_pool_changed(struct control *control, uint32_t pool)
         next = call->next;
         if (call->pool == pool)
             call_check(call);
+    }
+}
+
+void
+control_pool_gone(struct control *control, uint32_t pool)
+{
+    for (struct call *call = *calls_bucket(control, pool), *next; call != NULL; call = next) {
+        next = call->next;
+        if (call->pool != pool)
+            continue;
+        reply_error(call->client, call->id, call->kind == CALL_STOP ? ERROR_NO_POOL : ERROR_FAILED,
+                    NULL, "the pool was taken out of the configuration");
+        call_end(call);
     }
 }
 
@@ -286,7 +300,7 @@ change_is_open(struct client *client, const struct request *request, const char 
     shell_status(client->control->shell, &status);
     if (!status.stopping)
         return true;
-    audit(client, method, request->pool_name, "refused: the supervisor is stopping");
+    control_audit(client, method, request->pool_name, "refused: the supervisor is stopping");
     reply_error(client, request->id, ERROR_UNAVAILABLE, NULL, "the supervisor is stopping");
     return false;
 }
@@ -334,7 +348,7 @@ change_state(struct client *client, const struct request *request, enum call_kin
     bool answered = false;
     if (call != NULL)
         call->answered = &answered;
-    audit(client, method, request->pool_name, changed ? "accepted" : "accepted, no change");
+    control_audit(client, method, request->pool_name, changed ? "accepted" : "accepted, no change");
     change_feed(client->control, up ? EV_POOL_START : EV_POOL_STOP, request->pool);
     if (call == NULL) {
         change_answer(client, request, changed);
@@ -367,7 +381,7 @@ recycle_is_open(struct client *client, const struct request *request, const stru
     json_out_open(&data, "allowed", '[');
     json_out_string(&data, NULL, "pool.start");
     json_out_close(&data, ']');
-    audit(client, "pool.recycle", request->pool_name, "refused: the pool is not started");
+    control_audit(client, "pool.recycle", request->pool_name, "refused: the pool is not started");
     char what[96] = "there is nothing to recycle";
     if (view->state == POOL_DISABLED && view->ready == 0)
         snprintf(what, sizeof what, "a start enables it");
@@ -394,7 +408,7 @@ method_pool_recycle(struct client *client, const struct request *request)
     bool answered = false;
     if (call != NULL)
         call->answered = &answered;
-    audit(client, "pool.recycle", request->pool_name,
+    control_audit(client, "pool.recycle", request->pool_name,
           before.rolling ? "merged with the recycle under way" : "accepted");
     change_feed(control, EV_POOL_RECYCLE, request->pool);
     if (call == NULL) {
@@ -412,7 +426,7 @@ method_server_shutdown(struct client *client, const struct request *request)
 {
     struct shell_status status;
     shell_status(client->control->shell, &status);
-    audit(client, "server.shutdown", NULL, status.stopping ? "accepted: hurry" : "accepted");
+    control_audit(client, "server.shutdown", NULL, status.stopping ? "accepted: hurry" : "accepted");
     struct reply reply = reply_begin(client, request->id);
     json_out_open(reply.out, NULL, '{');
     json_out_bool(reply.out, "stopping", true);

@@ -56,7 +56,7 @@ int
 failures_create(struct control *control)
 {
     const struct events *events = shell_events(control->shell);
-    uint32_t pools = shell_record(control->shell)->header->pools;
+    uint32_t pools = shell_record(control->shell)->header->pools_max;
     control->failed_seq = calloc(MAX(pools, 1), sizeof *control->failed_seq);
     if (control->failed_seq == NULL)
         return -1;

@@ -6,6 +6,7 @@
  *   control_status.c   methods that only look
  *   control_failure.c  the newest failure of a pool, in words
  *   control_change.c   methods that change something, and calls that wait for how it ends
+ *   control_config.c   check, diff and apply of the configuration
  *   control_events.c   subscribers
  *   control_json.c     JSON piece by piece */
 #ifndef POOLD_ENGINE_CONTROL_PARTS_H
@@ -100,7 +101,8 @@ struct client {
     msec look_at;       /* half closed: whether it is there; MSEC_NEVER: not half closed */
 };
 
-struct call; /* control_change.c */
+struct call;        /* control_change.c */
+struct config_call; /* control_config.c */
 
 struct control {
     struct shell *shell;
@@ -112,6 +114,7 @@ struct control {
     uint32_t stream_count; /* clients with a large reply under way */
     uint32_t subscriber_count;
     struct call *calls[CONTROL_CALL_BUCKETS]; /* by pool */
+    struct config_call *config_calls;         /* a list */
     msec resume_at;                           /* accepting goes on; MSEC_NEVER: it is not paused */
     msec deadline;        /* the earliest of all; may be too early, never too late */
     msec denied_until;    /* no further event about strangers before */
@@ -185,7 +188,12 @@ void failure_describe_last(struct json_out *, const struct control *, const stru
                            uint32_t pool, const struct pool_view *,
                            const struct failure_view *newest);
 
+/* --- control_config.c */
+void config_calls_forget(struct client *); /* it has gone */
+
 /* --- control_change.c */
+/* The event of who did what, and what came of it at once. pool NULL: of none. */
+void control_audit(const struct client *, const char *method, const char *pool, const char *result);
 void calls_forget(struct client *); /* it has gone: nobody waits for its calls */
 void calls_tick(struct control *, msec now);
 

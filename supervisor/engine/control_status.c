@@ -90,6 +90,7 @@ worker_describe(struct json_out *out, const struct shell *shell, const struct da
     json_out_seconds(out, "age", span(view.spawned_at, dates->now));
     date_or_null(out, "ready_since", dates, view.ready_at);
     json_out_bool(out, "killing", view.killed);
+    json_out_bool(out, "drifted", view.drifted);
     json_out_string(out, "cause", cause_name(view.cause));
     json_out_string(out, "leaving", view.leave == CAUSE_NONE ? NULL : cause_name(view.leave));
     id_string(out, "successor", view.successor);
@@ -242,6 +243,7 @@ pool_describe(struct json_out *out, const struct control *control, const struct 
     json_out_number(out, "ready", view.ready);
     json_out_number(out, "starting", view.starting);
     json_out_number(out, "draining", view.draining);
+    json_out_number(out, "drifted", view.drifted);
     json_out_close(out, '}');
     json_out_open(out, "workers", '[');
     uint32_t workers = workers_describe_all(out, shell, dates, pool, false);

@@ -190,8 +190,10 @@ on_outside(struct shell *shell, int signo, uint32_t stops)
     struct event_fields fields = {0};
     fields_number(&fields, "signal", signo);
     events_emit(shell->events, EVENT_CONTROL_COMMAND, NULL, (struct worker_id){0}, &fields,
-                "SIG%s does nothing in this version: %s", sigabbrev_np(signo),
-                signo == SIGHUP ? "the configuration is read at start" : "no output file is open");
+                signo == SIGHUP ? "SIGHUP: the configuration is applied again"
+                                : "SIGUSR1 does nothing in this version: no output file is open");
+    if (signo == SIGHUP && !shell->stopping)
+        config_ask(shell->config, true);
 }
 
 static void
@@ -212,7 +214,16 @@ shell_on_report(void *ctx, const struct verb *verb, const int *fds, uint32_t cou
     struct shell *shell = ctx;
     switch (verb->kind) {
     case VERB_BIND_RESULT:
-        shell_bind_result(shell, verb->index, verb->error);
+        if (verb->argument != 0)
+            config_on_bound(shell->config, verb);
+        else
+            shell_bind_result(shell, verb->index, verb->error);
+        return;
+    case VERB_LOADED:
+        config_on_loaded(shell->config, verb, count > 0 ? fds[0] : -1);
+        return;
+    case VERB_TAKEN:
+        config_on_taken(shell->config, verb);
         return;
     case VERB_RESTORED:
         sockets_restored(shell->sockets, verb);

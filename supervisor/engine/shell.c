@@ -64,16 +64,16 @@ shell_worker(const struct shell *shell, uint32_t handle, struct shell_worker *ou
 uint32_t
 shell_last_told(const struct shell *shell, uint32_t pool)
 {
-    return shell->pools[pool].told;
+    return shell->pools[pool].told - 1; /* none: NONE */
 }
 
 const char *
 shell_bind_failure(const struct shell *shell, uint32_t pool)
 {
     uint32_t socket = shell->pools[pool].bind_failed;
-    if (socket == NONE)
+    if (socket == 0)
         return "its sockets";
-    return record_text(&shell->record, shell->record.sockets[socket].address);
+    return record_text(&shell->record, shell->record.sockets[socket - 1].address);
 }
 
 const struct record_socket *
@@ -91,7 +91,7 @@ shell_status(const struct shell *shell, struct shell_status *out)
         .engine_pid = getpid(),
         .up_ms = shell_now(shell) - shell->started_at,
         .restarts = shell->hello.u.hello.restarts,
-        .pools = shell->record.header->pools,
+        .pools = shell->record.header->pools_present,
         .workers = shell->living,
         .workers_max = shell->hello.u.hello.workers_max,
         .starts_max = shell->limits.starts_max,
@@ -102,9 +102,15 @@ shell_status(const struct shell *shell, struct shell_status *out)
     core_starts(shell->core, &out->starts_held, &out->starts_waiting);
 }
 
+uint64_t
+shell_config_ask(struct shell *shell, bool apply)
+{
+    return config_ask(shell->config, apply);
+}
+
 /* --- asking the keeper */
-static void
-ask(struct shell *shell, enum verb_kind kind, struct verb verb)
+void
+shell_ask(struct shell *shell, enum verb_kind kind, struct verb verb)
 {
     verb.version = VERB_VERSION;
     verb.kind = (uint16_t)kind;
@@ -116,15 +122,15 @@ static void
 ask_signal(struct shell *shell, struct worker_id worker, enum spawn_kind spawn, int signo,
            enum signal_target target)
 {
-    ask(shell, VERB_SIGNAL,
-        (struct verb){
-            .worker = worker, .spawn = (uint16_t)spawn, .signo = signo, .argument = target});
+    shell_ask(shell, VERB_SIGNAL,
+              (struct verb){
+                  .worker = worker, .spawn = (uint16_t)spawn, .signo = signo, .argument = target});
 }
 
 void
 shell_release(struct shell *shell, struct worker_id worker, enum spawn_kind spawn)
 {
-    ask(shell, VERB_RELEASE, (struct verb){.worker = worker, .spawn = (uint16_t)spawn});
+    shell_ask(shell, VERB_RELEASE, (struct verb){.worker = worker, .spawn = (uint16_t)spawn});
 }
 
 void
@@ -136,14 +142,14 @@ shell_kill(struct shell *shell, struct worker_id worker, enum spawn_kind spawn)
 void
 shell_list(struct shell *shell)
 {
-    ask(shell, VERB_LIST, (struct verb){0});
+    shell_ask(shell, VERB_LIST, (struct verb){0});
 }
 
 void
 shell_listen(struct shell *shell, uint32_t socket)
 {
     if (shell->bound[socket])
-        ask(shell, VERB_LISTEN, (struct verb){.index = socket});
+        shell_ask(shell, VERB_LISTEN, (struct verb){.index = socket});
 }
 
 /* --- applying actions */
@@ -154,19 +160,29 @@ apply_bind(struct shell *shell, uint32_t pool)
 {
     const struct record_pool *record = &shell->record.pools[pool];
     struct shell_pool *own = &shell->pools[pool];
-    own->bind_failed = NONE;
+    own->bind_put_off = config_is_taking(shell->config);
+    if (own->bind_put_off)
+        return;
+    own->bind_failed = 0;
     own->bind_error = 0;
     for (uint32_t i = 0; i < record->socket_count; i++) {
         uint32_t socket = record->socket_first + i;
         if (shell->bound[socket])
             continue;
         own->binds_open++;
-        ask(shell, VERB_BIND, (struct verb){.index = socket});
+        shell_ask(shell, VERB_BIND, (struct verb){.index = socket});
     }
     if (own->binds_open == 0) {
         struct event event = {.kind = EV_BOUND, .worker.pool = pool};
         shell_feed(shell, &event);
     }
+}
+
+void
+shell_bind_again(struct shell *shell, uint32_t pool)
+{
+    if (shell->pools[pool].bind_put_off)
+        apply_bind(shell, pool);
 }
 
 void
@@ -177,7 +193,7 @@ shell_bind_result(struct shell *shell, uint32_t socket, int32_t error)
     shell->bound[socket] = error == 0;
     if (error != 0 && own->bind_error == 0) {
         own->bind_error = error;
-        own->bind_failed = socket;
+        own->bind_failed = socket + 1;
     }
     assert(own->binds_open > 0);
     if (--own->binds_open > 0)
@@ -221,7 +237,7 @@ static void
 apply_spawn(struct shell *shell, const struct action *action)
 {
     struct hold_mark begun = hold_mark();
-    ask(shell, VERB_SPAWN, (struct verb){.worker = action->worker, .spawn = SPAWN_WORKER});
+    shell_ask(shell, VERB_SPAWN, (struct verb){.worker = action->worker, .spawn = SPAWN_WORKER});
     hold_add(io_hold(shell->io, HOLD_SPAWN), begun, hold_mark());
 }
 
@@ -249,7 +265,8 @@ apply(struct shell *shell, const struct action *action)
         return;
     case ACT_COMMAND:
         shell->commands[action->handle] = true;
-        ask(shell, VERB_SPAWN, (struct verb){.worker = action->worker, .spawn = SPAWN_COMMAND});
+        shell_ask(shell, VERB_SPAWN,
+                  (struct verb){.worker = action->worker, .spawn = SPAWN_COMMAND});
         return;
     case ACT_DRAIN:
         apply_drain(shell, action);
@@ -270,15 +287,16 @@ apply(struct shell *shell, const struct action *action)
     case ACT_EVENT:
         tell(shell, action);
         if (action->handle != NONE)
-            shell->pools[action->worker.pool].told = action->handle;
+            shell->pools[action->worker.pool].told = action->handle + 1;
         return;
     case ACT_POOL_CHANGED:
         control_pool_changed(shell->control, action->worker.pool);
         return;
-    case ACT_POOL_GONE:
-        return; /* no table of this engine shrinks: the place stays the pool's */
     case ACT_ROLL_ENDED:
         control_roll_ended(shell->control, action);
+        return;
+    case ACT_POOL_GONE:
+        control_pool_gone(shell->control, action->worker.pool);
         return;
     case ACT_LEAVE:
         shell_leave(shell, 0);
@@ -366,7 +384,7 @@ arm(struct shell *shell)
     at = MIN(at, sockets_deadline(shell->sockets));
     for (uint32_t i = 0; i < shell->sinks_len; i++)
         at = MIN(at, sink_deadline(shell->sinks[i]));
-    if (shell->boot_next != NONE)
+    if (shell->boot_next != NONE || shell->config_more)
         at = shell_now(shell);
     io_wake_at(shell->io, at);
     shell->awaited_at = MAX(at, shell_now(shell));
@@ -400,6 +418,7 @@ shell_turn(void *ctx)
         shell_now(shell) - shell->awaited_at > STALL_MS)
         shell->believe_at = shell_now(shell) + STALL_GRACE_MS;
     shell_boot(shell);
+    shell->config_more = config_turn(shell->config);
     if (core_deadline(shell->core) > shell_now(shell)) {
         shell->confirm_pieces =
             0; /* what was due is not any more: the next one has all its input */

@@ -44,6 +44,8 @@ void shell_status(const struct shell *, struct shell_status *out);
 /* Index of the pool of that name; NONE. A hash look-up. */
 uint32_t shell_pool_find(const struct shell *, const char *name);
 const char *shell_pool_name(const struct shell *, uint32_t pool);
+/* False: the place of a pool that was taken out of the configuration and has gone. */
+bool shell_pool_is_there(const struct shell *, uint32_t pool);
 
 /* The address of the pool's socket that could not be bound last. */
 const char *shell_bind_failure(const struct shell *, uint32_t pool);
@@ -66,6 +68,9 @@ void shell_worker(const struct shell *, uint32_t handle, struct shell_worker *ou
 
 /* Handle of the pool's worker of which an event told last; NONE. Perhaps it has been released. */
 uint32_t shell_last_told(const struct shell *, uint32_t pool);
+
+/* config_ask, for who knows the shell only. */
+uint64_t shell_config_ask(struct shell *, bool apply);
 
 /* Feeds one event to the core and applies what it wants, now. event.now is filled in. */
 void shell_feed(struct shell *, struct event *);

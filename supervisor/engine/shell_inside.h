@@ -3,6 +3,7 @@
 #ifndef POOLD_ENGINE_SHELL_INSIDE_H
 #define POOLD_ENGINE_SHELL_INSIDE_H
 
+#include "supervisor/engine/config.h"
 #include "supervisor/engine/control.h"
 #include "supervisor/engine/keeper_link.h"
 #include "supervisor/engine/shell.h"
@@ -15,9 +16,10 @@
 
 struct shell_pool {
     uint32_t binds_open;  /* BIND questions without an answer yet */
-    uint32_t bind_failed; /* socket record, NONE */
+    uint32_t bind_failed; /* socket record + 1; 0: none. Zeroed memory is a pool that is new */
     int32_t bind_error;
-    uint32_t told; /* handle of the worker of which an event told last, NONE */
+    uint32_t told; /* handle + 1 of the worker of which an event told last; 0: none */
+    bool bind_put_off; /* asked for while a configuration was being taken */
 };
 
 /* Birth in steps, each bounded in a loop turn: pools that no saved state has are added; LIST is asked,
@@ -40,6 +42,7 @@ struct shell {
     struct workers *workers;
     struct sockets *sockets;
     struct control *control;
+    struct config *config;
     struct state *state;
     struct verb hello;
     struct shell_pool *pools; /* beside the record's pools */
@@ -58,6 +61,7 @@ struct shell {
     msec believe_at; /* after a stall: no deadline counts before */
     int exit_status;
     bool restored; /* the core came out of the state memfd */
+    bool config_more; /* the configuration's next step need not wait */
     bool stepping;
     bool stopping; /* SHUTDOWN was fed */
     bool left;     /* LEAVE was asked */
@@ -69,6 +73,12 @@ void shell_boot(struct shell *);           /* boot.c: a bounded step of being bo
 void shell_note_shutdown(struct shell *);  /* boot.c: the event, once */
 void shell_leave(struct shell *, int exit_status);
 void shell_list(struct shell *);
+void shell_ask(struct shell *, enum verb_kind, struct verb);
+/* boot.c: the configuration in force is that one from now on, and other becomes the one before.
+ * Below zero: out of memory, nothing has changed. */
+int shell_swap_record(struct shell *, struct record *other);
+/* shell.c: what apply_bind put off. */
+void shell_bind_again(struct shell *, uint32_t pool);
 void shell_release(struct shell *, struct worker_id, enum spawn_kind);
 void shell_kill(struct shell *, struct worker_id, enum spawn_kind);
 void shell_bind_result(struct shell *, uint32_t socket, int32_t error);

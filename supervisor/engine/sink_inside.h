@@ -4,6 +4,8 @@
 
 #include "supervisor/engine/sinks.h"
 
+#define SINK_FACILITY 3u /* daemon, while nobody says another one */
+#define SINK_LEVEL    7u /* debug: everything */
 #define SINK_RETRY_MS 1000u /* between attempts to connect, and to say what was dropped */
 #define SINK_LINE_MAX                                                                              \
     2048u /* EVENT_LINE_MAX and what stands around it; RFC 5424 6.1 asks as much */
@@ -20,6 +22,7 @@ struct sink {
     const struct sink_kind *kind;
     struct events *events; /* borrowed until destroy */
     char name[108];        /* for messages */
+    unsigned facility, level;
     uint64_t dropped;      /* and not yet told */
     int64_t dropped_since; /* wall clock, ms */
     int dropped_why;       /* the last errno */

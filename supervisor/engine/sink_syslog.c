@@ -16,7 +16,6 @@
 
 #include "common/text.h"
 
-#define FACILITY_DAEMON 3u
 
 struct sink_syslog {
     struct sink sink; /* first */
@@ -73,7 +72,7 @@ syslog_stamp(struct sink_syslog *syslog, int64_t wall_ms)
 static void
 syslog_format(struct sink_syslog *syslog, const struct event_seen *seen, struct sink_line *line)
 {
-    line_add(line, "<%u>%s poold[%d]: %u %s ", FACILITY_DAEMON << 3 | seen->severity,
+    line_add(line, "<%u>%s poold[%d]: %u %s ", syslog->sink.facility << 3 | (unsigned)seen->severity,
              syslog_stamp(syslog, seen->wall_ms), (int)syslog->pid, seen->id,
              event_row(seen->id)->name);
     line_add_subject(line, seen);

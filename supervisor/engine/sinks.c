@@ -19,6 +19,8 @@ static void
 sink_take(void *ctx, const struct event_seen *seen)
 {
     struct sink *sink = ctx;
+    if ((unsigned)seen->severity > sink->level)
+        return;
     int rc = sink->kind->take(sink, seen);
     if (sink->telling) {
         sink->told = rc == 0;
@@ -39,8 +41,17 @@ sink_begin(struct sink *sink, const struct sink_kind *kind, struct events *event
     sink->kind = kind;
     sink->events = events;
     sink->due_at = MSEC_NEVER;
+    sink->facility = SINK_FACILITY;
+    sink->level = SINK_LEVEL;
     snprintf(sink->name, sizeof sink->name, "%s", name);
     events_sink_add(events, sink_take, sink);
+}
+
+void
+sink_filter(struct sink *sink, unsigned facility, unsigned level)
+{
+    sink->facility = facility;
+    sink->level = level;
 }
 
 int

@@ -27,6 +27,10 @@ int sink_create(struct sink **out, struct events *, const char *target, struct e
 /* What stands in for --log where it is not given: syslog, or stderr where there is no syslog. */
 const char *sink_default_target(void);
 
+/* The configuration's log.facility (syslog's number) and log.level: the least severity that is written.
+ * Without it: daemon, and everything. */
+void sink_filter(struct sink *, unsigned facility, unsigned level);
+
 /* Events must still be there: the sink takes itself off their list. */
 void sink_destroy(struct sink **);
 

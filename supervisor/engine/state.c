@@ -16,8 +16,7 @@
 struct state_header {
     char magic[8];
     uint32_t version, core_version;
-    uint64_t config_serial;
-    uint32_t pools_max, workers_max, starts_max, records;
+    uint32_t pools_max, workers_max, records;
     uint32_t whole; /* written last: the header can be trusted */
     struct state_stops stops;
 };
@@ -102,28 +101,25 @@ state_lay_out(struct state *state, const struct core *core)
 }
 
 static bool
-header_matches(const struct state *state, const struct state_key *key)
+header_matches(const struct state *state, const struct core_limits *limits)
 {
     const struct state_header *h = state->header;
     return memcmp(h->magic, STATE_MAGIC, sizeof h->magic) == 0 && h->version == STATE_VERSION &&
            h->whole == 1 && h->core_version == CORE_STATE_VERSION &&
-           h->config_serial == key->config_serial && h->pools_max == key->limits.pools_max &&
-           h->workers_max == key->limits.workers_max && h->starts_max == key->limits.starts_max &&
+           h->pools_max == limits->pools_max && h->workers_max == limits->workers_max &&
            h->records == state->records;
 }
 
 static void
-header_write(struct state *state, const struct state_key *key)
+header_write(struct state *state, const struct core_limits *limits)
 {
     struct state_header *h = state->header;
     __atomic_store_n(&h->whole, 0, __ATOMIC_RELEASE);
     memcpy(h->magic, STATE_MAGIC, sizeof h->magic);
     h->version = STATE_VERSION;
     h->core_version = CORE_STATE_VERSION;
-    h->config_serial = key->config_serial;
-    h->pools_max = key->limits.pools_max;
-    h->workers_max = key->limits.workers_max;
-    h->starts_max = key->limits.starts_max;
+    h->pools_max = limits->pools_max;
+    h->workers_max = limits->workers_max;
     h->records = state->records;
     __atomic_store_n(&h->whole, 1, __ATOMIC_RELEASE);
 }
@@ -146,7 +142,7 @@ state_map(struct state *state, struct err *err)
 }
 
 int
-state_open(struct state **out, int fd, const struct state_key *key, const struct core *core,
+state_open(struct state **out, int fd, const struct core_limits *limits, const struct core *core,
            bool *out_restorable, struct err *err)
 {
     struct state *state = calloc(1, sizeof *state);
@@ -154,7 +150,7 @@ state_open(struct state **out, int fd, const struct state_key *key, const struct
         return err_set(err, -ENOMEM, "out of memory for the state");
     state->fd = fd;
     state->records = core_record_count(core);
-    state->touched_cap = core_touched_max(&key->limits);
+    state->touched_cap = core_touched_max(limits);
     state->at = malloc(((size_t)state->records + 1) * sizeof *state->at);
     state->touched = malloc(state->touched_cap * sizeof *state->touched);
     if (state->at == NULL || state->touched == NULL) {
@@ -167,10 +163,10 @@ state_open(struct state **out, int fd, const struct state_key *key, const struct
         state_close(&state);
         return r;
     }
-    *out_restorable = header_matches(state, key);
+    *out_restorable = header_matches(state, limits);
     if (!*out_restorable) {
         state_reset(state);
-        header_write(state, key);
+        header_write(state, limits);
     }
     *out = state;
     return 0;
@@ -206,7 +202,15 @@ state_stops(struct state *state)
 int
 state_restore(struct state *state, struct core *core, msec now, struct err *err)
 {
+    off_t data = 0; /* where something was written; nothing between the record before and it */
     for (uint32_t i = 0; i < state->records; i++) {
+        /* A hole is not looked into: the look alone would give it pages. */
+        if (data < (off_t)state->at[i] * 8)
+            data = lseek(state->fd, (off_t)state->at[i] * 8, SEEK_DATA);
+        if (data < 0)
+            break; /* ENXIO: there is nothing behind */
+        if (data >= (off_t)state->at[i + 1] * 8)
+            continue;
         const struct copy *copy = state_newest(state, i);
         if (copy == NULL || copy->len == 0)
             continue;

@@ -13,16 +13,10 @@
 
 struct state;
 
-/* What the state is about: another configuration's state is not taken over. */
-struct state_key {
-    uint64_t config_serial;
-    struct core_limits limits;
-};
-
 /* Maps fd (taken), sizing it for the core's records. out_restorable: it holds the records of an engine
- * before for the same key and versions. On a fresh memfd the key is written. The key's seed is not
- * compared: a restored core goes on with its own. */
-int state_open(struct state **out, int fd, const struct state_key *, const struct core *,
+ * before for the same room and versions. On a fresh memfd they are written. Seed and places of starts
+ * are not compared: a restored core goes on with its own seed. */
+int state_open(struct state **out, int fd, const struct core_limits *, const struct core *,
                bool *out_restorable, struct err *err);
 void state_close(struct state **);
 

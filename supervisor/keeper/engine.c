@@ -37,6 +37,7 @@ engine_died(struct keeper *k, const siginfo_t *info)
     fd_close(&engine->link);
     k->timers[TIMER_OVERDUE] = MSEC_NEVER;
     k->messages.at = k->messages.count = 0;
+    next_drop(k, NULL);
     while (k->workers.waiting_count > 0)
         worker_enter(&k->workers, worker_waiting(&k->workers), IN_FREE);
     if (engine->leaving) {
@@ -88,7 +89,8 @@ engine_read(struct keeper *k)
     static void (*const handlers[VERB_COUNT])(struct keeper *, const struct verb *) = {
         [VERB_BIND] = socket_bind,   [VERB_LISTEN] = socket_listen, [VERB_UNBIND] = socket_unbind,
         [VERB_SPAWN] = spawn_asked,  [VERB_SIGNAL] = worker_signal, [VERB_RELEASE] = worker_release,
-        [VERB_LIST] = messages_list, [VERB_LEAVE] = engine_leave};
+        [VERB_LIST] = messages_list, [VERB_LOAD] = next_load,       [VERB_TAKE] = next_take,
+        [VERB_DROP] = next_drop,     [VERB_LEAVE] = engine_leave};
     struct verb verb;
     /* No room for descriptors: should any come, the kernel closes them. */
     ssize_t size = recv(k->engine.link, &verb, sizeof verb, MSG_DONTWAIT | MSG_TRUNC);

@@ -40,8 +40,8 @@ _Static_assert(SPEC_FDS_MAX <= FDS_A_MESSAGE_MAX, "a specification is one messag
 /* clang-format off */
 #define TAGS(X)                                                                    \
     X(SIGNALS, signals_read) X(ENGINE_LINK, engine_ready)                          \
-    X(LAUNCHER_LINK, launcher_ready) X(WORKER_LINK, exits_link_ready)              \
-    X(WORKER_EXIT, exits_pidfd_ready)
+    X(LAUNCHER_LINK, launcher_ready) X(LOADER_LINK, loader_ready)                  \
+    X(WORKER_LINK, exits_link_ready) X(WORKER_EXIT, exits_pidfd_ready)
 #define TIMERS(X)                                                 \
     X(REFILL,  children_refill) /* park children again         */ \
     X(SWEEP,   exits_sweep)     /* look for deaths and strays  */ \
@@ -65,14 +65,17 @@ TIMERS(TIMER_HANDLER_)
  * is made ahead, off the path between a death and its replacement. Descriptors: -1: none. */
 struct child {
     pid_t pid;
-    int link;          /* to poold-exec in it, until that has executed a program */
-    int pidfd;         /* unless k->sweeping */
-    int notify;        /* notify socket */
-    int output;        /* read end of the output pipe */
-    int output_worker; /* the worker's end, until the worker has it */
+    int link;                   /* to poold-exec in it, until that has executed a program */
+    int pidfd;                  /* unless k->sweeping */
+    int notify;                 /* notify socket */
+    int output;                 /* read end of the output pipe */
+    int output_worker;          /* the worker's end, until the worker has it */
     unsigned long long name[2]; /* of the notify socket; random, the path has it in hex */
 };
-#define CHILD_NONE {.link = -1, .pidfd = -1, .notify = -1, .output = -1, .output_worker = -1}
+#define CHILD_NONE                                                                                 \
+    {                                                                                              \
+        .link = -1, .pidfd = -1, .notify = -1, .output = -1, .output_worker = -1                   \
+    }
 
 /* A ring: first those that are made and wait, then those that the launcher owes, in their order. */
 struct children {
@@ -97,7 +100,13 @@ struct children {
  * EXITED       A zombie that pins the pid and the group. Keeps its status and descriptors until the
  *              engine says RELEASE, so that no exit is lost with an engine. */
 enum worker_in {
-    IN_FREE, IN_WAITING, IN_SPAWNED, IN_EXECUTED, IN_EXEC_FAILED, IN_EXITED, WORKER_IN_COUNT
+    IN_FREE,
+    IN_WAITING,
+    IN_SPAWNED,
+    IN_EXECUTED,
+    IN_EXEC_FAILED,
+    IN_EXITED,
+    WORKER_IN_COUNT
 };
 
 struct worker {
@@ -115,8 +124,8 @@ struct worker {
 
 struct workers {
     struct worker *v;
-    uint32_t *buckets; /* heads of chains, place + 1; a power of two of them */
-    uint32_t *waiting; /* ring of places, in the order of their questions */
+    uint32_t *buckets;                    /* heads of chains, place + 1; a power of two of them */
+    uint32_t *waiting;                    /* ring of places, in the order of their questions */
     uint32_t places, used, buckets_count; /* places that were ever in use lie below used */
     uint32_t free_first;                  /* place + 1 */
     uint32_t waiting_at, waiting_count;
@@ -135,7 +144,7 @@ struct engine {
     bool attached; /* it has asked something: from then on workers are told of */
     bool leaving;  /* it said LEAVE */
     int leave_status;
-    uint32_t stops; /* TERM and INT that have come */
+    uint32_t stops;                  /* TERM and INT that have come */
     uint32_t restarts, quick_deaths; /* quick: in a row, soon after their start */
     msec started_at, ended_at;
     uint16_t exit_code, exit_status;
@@ -152,20 +161,31 @@ struct messages { /* a ring */
     uint32_t size, at, count;
 };
 
+/* A configuration that was loaded, or is being, while another one is in force. */
+struct next {
+    pid_t pid;        /* of the last loader, until it is reaped */
+    int link;         /* to it; -1: none loads */
+    int fd;           /* memfd; -1: nothing was loaded */
+    uint64_t request; /* of the LOAD */
+    struct record record;
+    struct socket_slot *sockets; /* one per socket record of its */
+};
+
 struct keeper {
     const char **loader_argv; /* poold's own in it, borrowed for good */
     bool sweeping;            /* no room for pidfds, deaths are looked for */
     struct rlimit nofile;     /* that poold was started with */
     int epoll_fd, signal_fd, state_fd;
-    int loaded[LOADED_COUNT]; /* what the loader gave; -1: nothing */
-    struct record record;     /* LOADED_CONFIG, mapped */
+    int loaded[LOADED_COUNT];    /* what the loader gave; -1: nothing */
+    struct record record;        /* LOADED_CONFIG, mapped */
     struct socket_slot *sockets; /* one per socket record */
     int inherited, inherited_count; /* descriptors that poold was started with, the first of them */
+    struct next next;
     struct workers workers;
     struct children children;
     struct engine engine;
     struct messages messages;
-    sigset_t signals; /* that mean something */
+    sigset_t signals;              /* that mean something */
     msec now, timers[TIMER_COUNT]; /* when; MSEC_NEVER: off */
     bool done;
     int status; /* to exit with, once done */
@@ -185,7 +205,9 @@ int programs_open(struct keeper *k); /* status */
 pid_t program_start(int image, const char *const *argv, int *link);
 
 /* loader.c */
-int loader_run(struct keeper *k); /* status; k->done: that was all */
+int loader_run(struct keeper *k);                     /* status; k->done: that was all */
+bool loaded_take(int link, int loaded[LOADED_COUNT]); /* whether there was one */
+int record_map(struct record *record, int fd);        /* checks the seals and every byte */
 void loaded_clean(struct keeper *k);
 
 /* loop.c */
@@ -194,8 +216,17 @@ void loop_run(struct keeper *k); /* until k->done */
 int loop_watch(struct keeper *k, int fd, uint32_t events, enum tag tag, uint32_t place);
 void timer_earliest(struct keeper *k, enum timer timer, msec at); /* never later than it is */
 
+/* reload.c: LOAD, TAKE, DROP, and BIND of what was loaded */
+void next_load(struct keeper *k, const struct verb *verb);
+void next_take(struct keeper *k, const struct verb *verb);
+void next_drop(struct keeper *k, const struct verb *verb);
+void next_bind(struct keeper *k, const struct verb *verb);
+
 /* listen.c */
-int sockets_open(struct keeper *k);
+struct socket_slot *sockets_map(const struct record *record); /* none of them bound; or NULL */
+/* One that is bound stays so; mode, owner and backlog become the record's. */
+int socket_open(struct keeper *k, struct socket_slot *slot, const struct record_socket *record);
+void socket_close(struct keeper *k, struct socket_slot *slot, const struct record_socket *record);
 void sockets_close(struct keeper *k);
 void socket_bind(struct keeper *k, const struct verb *verb);
 void socket_listen(struct keeper *k, const struct verb *verb);
@@ -233,13 +264,13 @@ void worker_release(struct keeper *k, const struct verb *verb);
 
 /* spawn.c */
 void spawn_asked(struct keeper *k, const struct verb *verb);
-void spawn_give(struct keeper *k, struct child *child); /* to who waits longest */
+void spawn_give(struct keeper *k, struct child *child);             /* to who waits longest */
 void spawn_fail(struct keeper *k, enum spawn_step step, int error); /* who waits longest */
 
 /* children.c */
 void children_open(struct keeper *k);
 void children_close(struct keeper *k);
-void children_serve(struct keeper *k); /* children for the workers that wait */
+void children_serve(struct keeper *k);           /* children for the workers that wait */
 void children_died(struct keeper *k, pid_t pid); /* a parked one, or a launcher */
 
 /* channel.c: how a worker is heard. */

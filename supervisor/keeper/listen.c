@@ -115,25 +115,48 @@ unix_bind(const struct keeper *k, struct socket_slot *slot, const struct record_
     return error != 0 ? error : fd;
 }
 
+/* A path that is still what was bound gets mode and owner anew. */
+static void
+unix_path_adjust(const struct socket_slot *slot, const struct record_socket *record)
+{
+    char path[32];
+    struct stat status;
+    int fd = open(unix_path(record), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (fd >= 0 && fstat(fd, &status) == 0 && status.st_dev == slot->path_device &&
+        status.st_ino == slot->path_inode &&
+        (chmod(path, record->mode) != 0 ||
+         fchownat(fd, "", record->uid, record->gid, AT_EMPTY_PATH) != 0))
+        say("cannot give %s its mode and owner: %s", unix_path(record), strerror(errno));
+    fd_close(&fd);
+}
+
+int
+socket_open(struct keeper *k, struct socket_slot *slot, const struct record_socket *record)
+{
+    bool is_unix = record->family == AF_UNIX;
+    if (slot->fd >= 0 && is_unix)
+        unix_path_adjust(slot, record);
+    if (slot->fd < 0)
+        slot->fd = inherited_take(k, record);
+    if (slot->fd < 0)
+        slot->fd = is_unix ? unix_bind(k, slot, record) : inet_bind(record);
+    int error = MIN(slot->fd, 0);
+    if (error == 0 && listen(slot->fd, (int)record->backlog) != 0) {
+        error = -errno;
+        socket_close(k, slot, record);
+    }
+    return error;
+}
+
 void
 socket_bind(struct keeper *k, const struct verb *verb)
 {
-    if (verb->index >= k->record.header->sockets)
-        return;
-    struct socket_slot *slot = &k->sockets[verb->index];
-    const struct record_socket *record = &k->record.sockets[verb->index];
-    int error = 0;
-    if (slot->fd < 0) {
-        slot->fd = inherited_take(k, record);
-        if (slot->fd < 0)
-            slot->fd = record->family == AF_UNIX ? unix_bind(k, slot, record) : inet_bind(record);
-        error = MIN(slot->fd, 0);
-        if (error == 0 && listen(slot->fd, (int)record->backlog) != 0) {
-            error = -errno;
-            socket_unbind(k, verb);
-        }
-    }
-    message_answer(k, *verb, VERB_BIND_RESULT, STEP_NONE, -error);
+    if (verb->argument != 0)
+        next_bind(k, verb);
+    else if (verb->index < k->record.header->sockets)
+        message_answer(k, *verb, VERB_BIND_RESULT, STEP_NONE,
+                       -socket_open(k, &k->sockets[verb->index], &k->record.sockets[verb->index]));
 }
 
 /* listen() on a socket that listens just sets its backlog. Only of a path that was lost there is
@@ -156,12 +179,10 @@ socket_listen(struct keeper *k, const struct verb *verb)
 }
 
 void
-socket_unbind(struct keeper *k, const struct verb *verb)
+socket_close(struct keeper *k, struct socket_slot *slot, const struct record_socket *record)
 {
-    if (verb->index >= k->record.header->sockets || k->sockets[verb->index].fd < 0)
+    if (slot->fd < 0)
         return;
-    struct socket_slot *slot = &k->sockets[verb->index];
-    const struct record_socket *record = &k->record.sockets[verb->index];
     fd_close(&slot->fd);
     if (slot->path_inode != 0 && unix_path_is_ours(slot, record))
         unlink(unix_path(record));
@@ -169,18 +190,25 @@ socket_unbind(struct keeper *k, const struct verb *verb)
         unlinkat(k->loaded[LOADED_RUNTIME], slot->link, 0);
 }
 
-int
-sockets_open(struct keeper *k)
+void
+socket_unbind(struct keeper *k, const struct verb *verb)
 {
-    k->sockets = table_map(k->record.header->sockets, sizeof *k->sockets);
-    for (uint32_t i = 0; k->sockets != NULL && i < k->record.header->sockets; i++)
-        k->sockets[i].fd = -1;
-    return k->sockets != NULL ? 0 : -errno;
+    if (verb->index < k->record.header->sockets)
+        socket_close(k, &k->sockets[verb->index], &k->record.sockets[verb->index]);
+}
+
+struct socket_slot *
+sockets_map(const struct record *record)
+{
+    struct socket_slot *slots = table_map(record->header->sockets, sizeof *slots);
+    for (uint32_t i = 0; slots != NULL && i < record->header->sockets; i++)
+        slots[i].fd = -1;
+    return slots;
 }
 
 void
 sockets_close(struct keeper *k)
 {
     for (uint32_t i = 0; i < k->record.header->sockets; i++)
-        socket_unbind(k, &(struct verb){.index = i});
+        socket_close(k, &k->sockets[i], &k->record.sockets[i]);
 }

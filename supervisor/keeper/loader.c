@@ -1,33 +1,32 @@
 /* loader.c - runs the loader, which reads the command line and the files, and holds what it gives. */
 #include "supervisor/keeper/keeper.h"
 
-/* One thing, whatever became of the loader since. Whether there was one. */
-static bool
-loaded_take(struct keeper *k, int link)
+/* One thing, whatever became of the loader since. */
+bool
+loaded_take(int link, int loaded[LOADED_COUNT])
 {
     uint32_t which;
     int fd = fds_take(link, &which, sizeof which);
     if (fd < 0 || which >= LOADED_COUNT)
         return false;
-    fd_close(&k->loaded[which]);
-    k->loaded[which] = fd;
+    fd_close(&loaded[which]);
+    loaded[which] = fd;
     return true;
 }
 
-static int
-config_open(struct keeper *k)
+int
+record_map(struct record *record, int fd)
 {
     const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-    int fd = k->loaded[LOADED_CONFIG];
     struct stat status;
     if (fcntl(fd, F_GET_SEALS) != seals || fstat(fd, &status) != 0) {
         say("the loader left no sealed configuration");
-        return 1;
+        return -EINVAL;
     }
     size_t size = (size_t)status.st_size;
     void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-    int error = map == MAP_FAILED ? -errno : record_open(&k->record, map, size);
-    if (error == 0 && k->record.header->engine.count == 0)
+    int error = map == MAP_FAILED ? -errno : record_open(record, map, size);
+    if (error == 0 && record->header->errors == 0 && record->header->engine.count == 0)
         error = -EINVAL;
     if (error == -EPROTO)
         say("the loader writes version %u of the configuration, this poold reads version %u: they "
@@ -35,7 +34,9 @@ config_open(struct keeper *k)
             ((const struct record_header *)map)->version, RECORD_VERSION);
     else if (error != 0)
         say("the loader left a broken configuration: %s", strerror(-error));
-    return error == 0 ? 0 : 1;
+    if (error != 0 && map != MAP_FAILED)
+        munmap(map, size);
+    return error;
 }
 
 int
@@ -56,11 +57,11 @@ loader_run(struct keeper *k)
             kill(pid, SIGTERM); /* it gives what it has made before that ends it */
         }
     }
-    while (loaded_take(k, link))
+    while (loaded_take(link, k->loaded))
         ;
     fd_close(&link);
     if (stopped == 0 && k->loaded[LOADED_CONFIG] >= 0)
-        return config_open(k);
+        return record_map(&k->record, k->loaded[LOADED_CONFIG]) == 0 ? 0 : 1;
     k->done = true;
     if (stopped == 0 && WIFEXITED(status)) /* it has said all that there is to say */
         return WEXITSTATUS(status);

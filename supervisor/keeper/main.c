@@ -29,7 +29,8 @@ tables_open(struct keeper *k)
     k->sweeping = !header->pidfds;
     inherited_check(k);
     k->state_fd = memfd_create("poold-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (setrlimit(RLIMIT_NOFILE, &raised) == 0 && k->state_fd >= 0 && sockets_open(k) == 0 &&
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0 && k->state_fd >= 0 &&
+        (k->sockets = sockets_map(&k->record)) != NULL &&
         workers_open(&k->workers, header->places) == 0 && messages_open(k) == 0)
         return 0;
     say("cannot make the tables: %s", strerror(errno));
@@ -80,7 +81,7 @@ main(int argc, char **argv)
     k->loader_argv[0] = "poold-engine";
     k->loader_argv[1] = "--load";
     memcpy(k->loader_argv + 2, argv, (size_t)argc * sizeof *argv);
-    k->state_fd = k->engine.link = -1;
+    k->state_fd = k->engine.link = k->next.link = k->next.fd = -1;
     memset(k->loaded, -1, sizeof k->loaded);
     umask(077);
     int status = 0;

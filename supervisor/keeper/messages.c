@@ -12,7 +12,8 @@
 int
 messages_open(struct keeper *k)
 {
-    k->messages.size = 4 * k->workers.places + 2 * k->record.header->sockets + 256;
+    /* No configuration can have more sockets than there are descriptors. */
+    k->messages.size = 4 * k->workers.places + 2 * k->record.header->nofile + 256;
     k->messages.v = table_map(k->messages.size, sizeof *k->messages.v);
     return k->messages.v != NULL ? 0 : -errno;
 }
@@ -87,6 +88,10 @@ message_send(const struct keeper *k, const struct message *message)
     const struct verb *verb = &message->verb;
     int fds[3] = {k->state_fd, k->loaded[LOADED_CONFIG], k->loaded[LOADED_CONTROL]};
     uint32_t count = verb->kind == VERB_HELLO ? 3 : 0;
+    if (verb->kind == VERB_LOADED && k->next.fd >= 0) {
+        fds[0] = k->next.fd;
+        count = 1;
+    }
     if (message->place != NONE) {
         const struct worker *worker = &k->workers.v[message->place];
         if (worker->in == IN_FREE || worker->id.generation != verb->worker.generation)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -82,10 +83,28 @@ load_give(enum load_mode mode, const struct load_options *options, const struct 
     return not_loaded(&err);
 }
 
+/* Whoever started this program is its keeper, but its bytes are checked all the same. */
 static int
-load_run(enum load_mode mode, const struct load_options *options, load_refused_fn *refused)
+in_force_open(struct record *out, struct err *err)
+{
+    struct stat st;
+    int fd = give_back(LOADED_CONFIG, err);
+    if (fd < 0)
+        return fd;
+    void *map = fstat(fd, &st) == 0 && st.st_size > 0
+                    ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
+                    : MAP_FAILED;
+    close(fd);
+    if (map == MAP_FAILED || record_open(out, map, (size_t)st.st_size) != 0)
+        return err_set(err, -EINVAL, "what is in force cannot be read");
+    return 0;
+}
+
+static int
+load_run(enum load_mode mode, struct load_options *options, load_refused_fn *refused)
 {
     struct load_result result = {0};
+    struct record in_force = {0}; /* mapped until the end of this process, which is near */
     struct err err;
     /* The keeper is our parent; without it there is nobody to hold what would be made. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -94,6 +113,9 @@ load_run(enum load_mode mode, const struct load_options *options, load_refused_f
         fprintf(stderr, "poold: %s\n", err.text);
         return 1;
     }
+    if (mode == LOAD_AGAIN && in_force_open(&in_force, &err) != 0)
+        return not_loaded(&err);
+    options->in_force = in_force.header != NULL ? &in_force : NULL;
     if (load_compile(options, &result, &err) != 0)
         return not_loaded(&err);
     int status = load_give(mode, options, &result, refused);

@@ -9,4 +9,8 @@
  * negative errno. */
 int give(enum loaded what, int fd, struct err *);
 
+/* Waits for that same thing from the keeper, who sends what it holds at once. Returns the descriptor,
+ * or a negative errno. */
+int give_back(enum loaded what, struct err *);
+
 #endif

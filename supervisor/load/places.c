@@ -128,6 +128,10 @@ places_put(struct load *load)
         struct record_pool place;
         memset(&place, 0, sizeof place);
         place.name = image_string(&load->image, place_name(load, i));
+        if (in_force != NULL && i < in_force->header->pools) {
+            place.uid = in_force->pools[i].uid; /* of workers that still drain */
+            place.stop_signal = in_force->pools[i].stop_signal;
+        }
         buffer_add(&load->image.pools, &place, sizeof place);
     }
 }

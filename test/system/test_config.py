@@ -163,6 +163,10 @@ def a_command_line_that_says_too_much_is_refused(box):
 def reload(box, poold):
     """What `poold-engine --reload` gives while that poold runs: the exit status, and the files."""
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for entry in os.scandir(f"/proc/{poold.pid}/fd"):  # as the keeper does: what is in force
+        if "memfd:poold-config" in os.readlink(entry.path):
+            with open(entry.path, "rb") as config:
+                socket.send_fds(ours, [(3).to_bytes(4, "little")], [config.fileno()])
     done = subprocess.run(["/bin/sh", "-c", f'exec "$@" 3<&{its.fileno()}', "sh",
                            box.program("poold-engine"), "--reload", *poold.arguments],
                           pass_fds=[its.fileno()], capture_output=True, text=True, timeout=10,

@@ -75,6 +75,7 @@ blob_pool(struct blob *blob, const char *name, const char *const *argv, const ch
     assert(blob->header.pools < BLOB_POOLS_MAX);
     struct record_pool *pool = &blob->pools[blob->header.pools++];
     pool->present = 1;
+    pool->auto_start = 1;
     pool->name = blob_text(blob, name);
     pool->program = blob_text(blob, argv[0]);
     pool->directory = blob_text(blob, "/");

@@ -79,7 +79,7 @@ version_lists_every_method(void **state)
     struct caller *caller = caller_open(*state);
     json_t *reply = caller_ask(caller, CALL(1, "server.version", "{}"));
     assert_int_equal(number_at(reply, "result.api"), 1);
-    assert_int_equal(json_array_size(at(reply, "result.methods")), 11);
+    assert_int_equal(json_array_size(at(reply, "result.methods")), 14);
     assert_string_equal(text_at(reply, "result.methods.0.role"), "viewer");
     json_decref(reply);
     reply = caller_ask(caller, CALL(1, "server.status", "{}"));

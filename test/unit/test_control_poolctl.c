@@ -296,7 +296,7 @@ wrong_usage_exits_2_and_says_what_was_meant(void **state)
     } cases[] = {
         {{"recyle", "web"}, "hint: did you mean \"recycle\"?"},
         {{"restart", "web"}, "hint: did you mean \"recycle\"?"},
-        {{"reload"}, "hint: did you mean \"recycle\"?"},
+        {{"reload"}, "hint: \"config apply\" reads the files again"},
         {{"logs"}, "hint: did you mean \"events\"?"},
         {{"ps"}, "hint: did you mean \"workers\"?"},
         {{"kill", "web"}, "hint: \"stop POOL\""},
@@ -471,7 +471,7 @@ every_verb_and_option_is_in_the_manual(void **state)
         assert_holds(manual, entry);
         verbs++;
     }
-    assert_int_equal(verbs, 9);
+    assert_int_equal(verbs, 10);
     assert_holds(manual, "\n.It Fl Fl wait\n");
     assert_holds(manual, "\n.It Fl Fl timeout Ar duration\n");
     assert_holds(manual, "\n.It Fl Fl follow , Fl f\n");

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "supervisor/fds.h"
 #include "supervisor/verbs.h"
 
 static const struct record_pool *
@@ -468,11 +469,14 @@ an_ordinary_user_can_only_be_himself(void **state)
 /* Calls load_main in a child, with a link where the keeper puts it. Returns what that gave as the
  * first and only thing, -1: nothing. */
 static int
-loaded_by(enum load_mode mode, const char *path, const char *runtime, int *status)
+loaded_by(enum load_mode mode, const char *path, const char *runtime, int in_force, int *status)
 {
     const char *argv[] = {"poold", "--config", path, "--runtime-dir", runtime, NULL};
     int pair[2], fd = -1;
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    uint32_t which = LOADED_CONFIG;
+    if (in_force >= 0)
+        assert_int_equal(fds_send(pair[0], &which, sizeof which, &in_force, 1), 0);
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
@@ -483,7 +487,6 @@ loaded_by(enum load_mode mode, const char *path, const char *runtime, int *statu
     }
     close(pair[1]);
     assert_int_equal(waitpid(pid, status, 0), pid);
-    uint32_t which;
     char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
     struct iovec iov = {&which, sizeof which};
     struct msghdr message = {
@@ -502,7 +505,13 @@ a_load_while_poold_runs_gives_a_sealed_record_and_makes_no_directory(void **stat
 {
     (void)state;
     int status;
-    int fd = loaded_by(LOAD_AGAIN, "/no/such/file.json", "/no/such/runtime", &status);
+    struct compiled compiled = compile("{\"pools\": {}}");
+    int in_force = memfd_create("in force", MFD_CLOEXEC);
+    assert_int_equal(write(in_force, compiled.result.image, compiled.result.size),
+                     (ssize_t)compiled.result.size);
+    int fd = loaded_by(LOAD_AGAIN, "/no/such/file.json", "/no/such/runtime", in_force, &status);
+    close(in_force);
+    compiled_fini(&compiled);
     assert_int_equal(status, 0);
     assert_true(fd >= 0);
     assert_int_not_equal(access("/no/such/runtime", F_OK), 0);

@@ -60,13 +60,11 @@ set_up(void **state)
     shell.actions.v = calloc(shell.actions.cap, sizeof *shell.actions.v);
     shell.later = calloc(shell.actions.cap, sizeof *shell.later);
     shell.pools = calloc(1, sizeof *shell.pools);
-    shell.pools[0] = (struct shell_pool){.bind_failed = NONE, .told = NONE};
     shell.commands = calloc(WORKERS, sizeof *shell.commands);
     shell.names = calloc(1, sizeof *shell.names); /* of one pool: every hash leads to it */
-    const struct state_key key = {.limits = shell.limits};
     bool restorable;
-    assert_int_equal(state_open(&shell.state, memfd_create("test", MFD_CLOEXEC), &key, shell.core,
-                                &restorable, NULL),
+    assert_int_equal(state_open(&shell.state, memfd_create("test", MFD_CLOEXEC), &shell.limits,
+                                shell.core, &restorable, NULL),
                      0);
     ring = calloc(1, events_ring_size());
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
@@ -80,6 +78,7 @@ set_up(void **state)
     assert_int_equal(sockets_create(&shell.sockets, &shell, 1, NULL), 0);
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     assert_int_equal(control_create(&shell.control, &shell, listener, NULL), 0);
+    assert_int_equal(config_create(&shell.config, &shell), 0);
     events_sink_add(shell.events, on_event, NULL);
     return 0;
 }
@@ -91,6 +90,7 @@ tear_down(void **state)
     events_sink_remove(shell.events, on_event, NULL);
     control_destroy(&shell.control);
     sockets_destroy(&shell.sockets);
+    config_destroy(&shell.config);
     workers_destroy(&shell.workers);
     keeper_link_destroy(&shell.link);
     events_destroy(&shell.events);
