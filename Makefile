@@ -14,6 +14,8 @@ UNITDIR    ?= $(PREFIX)/lib/systemd/system
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 VERSION    := 0.1.0
 SEEDS      ?= 200
+RUNS       ?= 10000
+FUZZ_SEED  ?= 1
 
 B := build$(addprefix /,$(VARIANT))
 Q := $(if $(V),,@)
@@ -65,6 +67,7 @@ LIBRARY := $(filter-out %/main.c,$(COMMON) $(CORE) $(LOAD) $(ENGINE) $(SHARED))
 PROGRAMS := $(B)/poold $(B)/poold-exec $(B)/poold-engine $(B)/poolctl
 TESTS    := $(patsubst test/unit/%.c,$(B)/test/%,$(UNIT))
 FIXTURES := $(patsubst test/system/fixture/%.c,$(B)/test/%,$(FIXTURE))
+FUZZERS  := $(patsubst test/fuzz/fuzz_%.c,$(B)/test/fuzz_%,$(wildcard test/fuzz/fuzz_*.c))
 BENCHES  := $(patsubst test/bench/%.c,$(B)/test/%,$(BENCH))
 
 all: $(PROGRAMS) ## build every program into build/
@@ -93,6 +96,9 @@ $(TESTS): $(B)/test/%: $(B)/o/test/unit/%.o $(B)/library.a
 $(FIXTURES): $(B)/test/%: $(B)/o/test/system/fixture/%.o
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -pthread
+$(FUZZERS): $(B)/test/%: $(B)/o/test/fuzz/%.o $(B)/o/test/fuzz/driver.o $(B)/library.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -luv -ljansson
 $(BENCHES): $(B)/test/%: $(B)/o/test/bench/%.o
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -pthread
@@ -130,7 +136,7 @@ check: ## every test: unit, simulator, lint, system and real servers; installs w
 	@$(MAKE) --no-print-directory check-fast check-real
 
 check-fast: ## the tests without installation and real servers, for the inner loop
-	@$(MAKE) --no-print-directory all unit lint
+	@$(MAKE) --no-print-directory all unit lint fuzz-short
 	@$(MAKE) --no-print-directory sim
 	@POOLD_BUILD=$(B) test/system/run
 
@@ -139,6 +145,17 @@ check-real: all $(FIXTURES) ## the tests with real servers
 
 unit: $(TESTS) $(FIXTURES) $(PROGRAMS) ## the unit tests
 	@POOLD_BUILD=$(B) test/unit/run $(TESTS)
+
+fuzz-short: $(FUZZERS) ## the fuzz targets over their corpus, its prefixes, and RUNS=10000 mutations
+	@$(B)/test/fuzz_config $(RUNS) $(FUZZ_SEED) test/fuzz/config.dict test/fuzz/corpus/*
+
+fuzz: ## the fuzz targets under libFuzzer and two sanitizers for SECONDS=60; needs clang
+	@mkdir -p build/fuzz/corpus
+	clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -std=gnu11 -I. -D_GNU_SOURCE \
+	    -DPOOLD_VERSION='"$(VERSION)"' -DPOOLD_SYSCONFDIR='"/etc"' -DPOOLD_LIBEXECDIR='"/usr"' \
+	    test/fuzz/fuzz_config.c $(LOAD) $(COMMON) $(SHARED) -ljansson -o build/fuzz/fuzz_config
+	build/fuzz/fuzz_config -dict=test/fuzz/config.dict -max_len=4096 -timeout=20 \
+	    -max_total_time=$(or $(SECONDS),60) build/fuzz/corpus test/fuzz/corpus
 
 sim: $(B)/poold-sim ## the simulator: kept seeds, then SEEDS=200 fresh ones
 	@$(B)/poold-sim --kept test/sim/seeds/kept --seeds $(SEEDS)
@@ -150,10 +167,10 @@ bench: all $(FIXTURES) $(BENCHES) ## measure against the bare floor and the peer
 	@POOLD_BUILD=$(B) test/bench/run
 
 asan: ## unit tests and simulator under the address sanitizer
-	@$(MAKE) --no-print-directory VARIANT=asan SANITIZE=address unit sim SEEDS=50
+	@$(MAKE) --no-print-directory VARIANT=asan SANITIZE=address unit sim fuzz-short SEEDS=50
 
 ubsan: ## unit tests and simulator under the undefined-behaviour sanitizer
-	@$(MAKE) --no-print-directory VARIANT=ubsan SANITIZE=undefined unit sim SEEDS=50
+	@$(MAKE) --no-print-directory VARIANT=ubsan SANITIZE=undefined unit sim fuzz-short SEEDS=50
 
 lint: all $(B)/library.a ## purity of the core, who includes whom, manual pages, file and line limits
 	@test/lint/run $(B)
@@ -200,7 +217,7 @@ say = $(if $(V),,@printf '  %-4s %s\n' '$(1)' '$(2)')
 
 -include $(shell find $(B)/o -name '*.d' 2>/dev/null)
 
-.PHONY: force all run check check-fast check-real unit sim mutants bench asan ubsan lint format install \
+.PHONY: force all run check check-fast check-real unit sim fuzz fuzz-short mutants bench asan ubsan lint format install \
         uninstall dist clean help
 .DELETE_ON_ERROR:
 .SECONDARY:

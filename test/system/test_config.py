@@ -225,3 +225,47 @@ def a_runtime_path_above_60_bytes_is_refused(box):
 def two_pools_with_one_address_are_a_configuration_error(box):
     pools = {"a": box.pool(listen="127.0.0.1:9"), "b": box.pool(listen="127.0.0.1:9")}
     refuse(box, box.config(pools), "127.0.0.1:9")
+
+
+@claim()
+def an_included_file_is_read_as_carefully_as_the_main_one(box):
+    main = '{\n "include": ["more.d/*.json"] }'
+    os.mkdir(box.path("more.d"))
+    path = box.path("more.d/a.json")
+
+    def put(text, mode=0o644):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(path, mode)
+
+    os.mkfifo(path)
+    refuse(box, main, "r.json:2:14: /include/0: ", "more.d/a.json: it is a FIFO")
+    os.unlink(path)
+    os.mkdir(path)
+    refuse(box, main, "it is a directory")
+    os.rmdir(path)
+    os.symlink("a.json", path)
+    refuse(box, main, "symbolic links")
+    os.unlink(path)
+    with open(path, "wb") as file:
+        file.truncate(10 << 30)
+    refuse(box, main, "at most 4194304 are read")
+    put("{}", 0o666)
+    refuse(box, main, "may write the file")
+    put('{ "pools": {} }\n}')
+    refuse(box, main, "more.d/a.json:2:1: end of file expected")
+    os.chmod(path, 0o644)
+    put("{}")
+    refuse(box, '{ "include": ["*.json"] }', "is this very file")
+
+
+@claim()
+def pools_of_included_files_run_with_what_they_inherit(box):
+    os.mkdir(box.path("more.d"))
+    pools = box.config({"a": box.pool()})["pools"]
+    with open(box.path("more.d/a.json"), "w", encoding="utf-8") as file:
+        json.dump({"pools": pools, "defaults": {"health": {"shutdown_timeout": "5s"}}}, file)
+    poold = box.poold_raw('{ "include": ["more.d/*.json"], "defaults": { "workers": { "min": 2 } } }')
+    poold.wait_answering().wait_all_started()
+    assert len(poold.workers("a")) == 2, poold.workers("a")
+    poold.stop()

@@ -585,7 +585,10 @@ no_prefix_of_a_good_file_is_a_good_file(void **state)
     char *text = with_identity(
         "{\"pools\": {\"p\": {\"command\": [\"/x\", \"\\u00e4\\\\\\ud83d\\udc04\"], \"listen\": "
         "[\"*:80\", \"unix:/run/x\"], \"ready\": {\"after\": \"1s\"},\n\"environment\": {\"A\": "
-        "\"b\"}, \"workers\": {\"min\": 12}, \"recycling\": {\"overlap\": true}, @}}}");
+        "\"b\"}, \"workers\": {\"min\": 12}, \"recycling\": {\"overlap\": true}, \"limits\": "
+        "{\"nofile\": 64, "
+        "\"core\": \"0\"}, @}}, \"defaults\": {\"umask\": \"0077\"}, \"log\": {\"level\": "
+        "\"debug\"}, \"include\": []}");
     size_t len = strlen(text);
     for (size_t i = 0; i < len; i++) {
         char *exact = malloc(i + 1); /* a sanitizer sees what is read behind it */
@@ -600,6 +603,73 @@ no_prefix_of_a_good_file_is_a_good_file(void **state)
     assert_string_equal(whole.errors, "");
     compiled_fini(&whole);
     free(text);
+}
+
+static void
+nesting_of_five_thousand_levels_is_refused_and_not_a_crash(void **state)
+{
+    (void)state;
+    enum { LEVELS = 5000 };
+    static const char *const opens[] = {"[", "{\"a\":"}, *const closes[] = {"]", "}"};
+    for (int kind = 0; kind < 2; kind++) {
+        char *text = calloc(LEVELS, 8);
+        assert_non_null(text);
+        for (size_t i = 0; i < LEVELS; i++)
+            strcat(text + i * strlen(opens[kind]), opens[kind]);
+        size_t len = strlen(text);
+        memcpy(text + len, "1", 1);
+        for (size_t i = 0; i < LEVELS; i++)
+            memcpy(text + len + 1 + i, closes[kind], 1);
+        struct compiled compiled = compile(text);
+        assert_int_equal(compiled.record.header->errors, 1);
+        assert_non_null(strstr(compiled.errors, "nested more than 32 levels deep\n"));
+        compiled_fini(&compiled);
+        free(text);
+    }
+}
+
+static void
+a_number_beyond_64_bits_is_refused_whatever_the_key(void **state)
+{
+    (void)state;
+    static const char *const numbers[] = {"9223372036854775808", "18446744073709551617",
+                                          "-9223372036854775809", "1e400", "-1e999"};
+    static const char *const keys[] = {
+        "\"workers\": {\"min\": %s}", "\"queue_length\": %s", "\"limits\": {\"nofile\": %s}",
+        "\"health\": {\"startup_timeout\": %s}", "\"limits\": {\"core\": \"%sB\"}"};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
+            const char *mark = strstr(keys[k], "%s");
+            char members[128];
+            snprintf(members, sizeof members, "%.*s%s%s", (int)(mark - keys[k]), keys[k],
+                     numbers[i], mark + 2);
+            struct compiled compiled = compile_pool(members);
+            bool fits = k == 4 && i == 0; /* 2^63 bytes are a size */
+            assert_int_equal(compiled.record.header->errors, fits ? 0 : 1);
+            compiled_fini(&compiled);
+        }
+    }
+}
+
+static void
+control_characters_in_names_are_refused_and_shown_as_such(void **state)
+{
+    (void)state;
+    static const struct bad controls[] = {
+        {"{\"pools\": {\"a\\u0000b\": {}}}", "c.json:1:12: a string may not hold \\u0000\n"},
+        {"{\"pools\": {\"a\\u001b[2J\": {\"command\": [\"/x\"], @}}}",
+         "c.json:1:12: /pools/a\\x1b[2J: a pool's name is 1 to 64 of a-z A-Z 0-9 . _ -, a letter "
+         "or "
+         "digit first\n"},
+        {"{\"pools\": {\"a\nb\": {}}}", "c.json:1:12: unexpected newline near '\"a'\n"},
+        {POOL("\"listen\": [{\"address\": \"unix:/x\", \"user\": \"a\\u0007\"}]"),
+         POOL_AT("44", "/listen/0/user",
+                 "found the string \"a\\x07\", but the name of a user is needed")},
+        {"{\"include\": [\"a\\u0009\"]}",
+         "c.json:1:14: /include/0: found the string \"a\\x09\", but a pattern of file names is "
+         "needed, such as \"pools.d/*.json\"\n"},
+    };
+    EXPECT_BAD(controls);
 }
 
 int
@@ -621,6 +691,9 @@ main(void)
         cmocka_unit_test(all_errors_are_reported_at_once_in_the_order_of_the_file),
         cmocka_unit_test(after_a_thousand_errors_the_others_are_counted),
         cmocka_unit_test(too_many_values_are_refused_and_not_a_crash),
+        cmocka_unit_test(nesting_of_five_thousand_levels_is_refused_and_not_a_crash),
+        cmocka_unit_test(a_number_beyond_64_bits_is_refused_whatever_the_key),
+        cmocka_unit_test(control_characters_in_names_are_refused_and_shown_as_such),
         cmocka_unit_test(no_prefix_of_a_good_file_is_a_good_file),
     };
     return cmocka_run_group_tests_name("load_errors", tests, NULL, NULL) != 0;
