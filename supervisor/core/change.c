@@ -157,6 +157,15 @@ stop_replacing(struct core *core, uint32_t pool)
     }
 }
 
+static void
+take_rules(struct core *core, uint32_t pool)
+{
+    for (uint32_t i = worker_first(core, pool), next; i != NONE; i = next) {
+        next = worker_next(core, i); /* who becomes ready may free the record of its original */
+        worker_take_rule(core, i);
+    }
+}
+
 void
 change_go_on(struct core *core, uint32_t pool)
 {
@@ -171,6 +180,7 @@ change_go_on(struct core *core, uint32_t pool)
             if (any_drifted(core, pool))
                 roll_for_change(core, pool);
         }
+        take_rules(core, pool);
     }
     if (p->roll_drifted)
         mark_drifted(core, pool);

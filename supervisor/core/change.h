@@ -5,14 +5,15 @@
  *   time-outs    A wait that is running is measured anew from its begin: a shorter limit may end it
  *                at once. A delay before a start or a retry that is running ends after the new
  *                longest delay at the latest. The window keeps the newest max_failures failures.
+ *   ready        A worker that starts is judged by the newest rule from now on, unless that is
+ *                READY=1, which it may have said already: then by the rule that it had.
  *   sizes        Slots beyond the new size are drained, new slots are filled; others see nothing.
  *   fingerprint  Of all that takes new processes. A worker remembers the one it was started with
- *                (and its ready rule: READY=1 may be said already when that changes): when the
- *                pool's is another one, it has *drifted*. Its sockets may be others too, so BIND is
- *                asked before anybody new is started; who serves goes on with what it has. What
- *                failed before failed with other settings: failures, delays and a disabled state
- *                are forgotten, because a new configuration is the usual cure. That is no
- *                operator's start all the same: who was stopped by an operator stays stopped.
+ *                when the pool's is another one, it has *drifted*. Its sockets may be others too,
+ *                so BIND is asked before anybody new is started; who serves goes on with what it
+ *                has. What failed before failed with other settings: failures, delays and a
+ *                disabled state are forgotten, because a new configuration is the usual cure. That
+ *                is no operator's start all the same: who was stopped by one stays stopped.
  *
  * Drifted workers of a pool that is up are replaced by a roll with cause CONFIG_CHANGE, which stops
  * at the first successor that fails (or sockets that cannot be bound). Who was not replaced stays

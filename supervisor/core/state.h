@@ -104,7 +104,7 @@ struct worker {
     uint8_t in_roll;      /* its recycle is part of the pool's roll */
     uint8_t untrusted;    /* it broke the protocol, which is told and counted once */
     uint8_t limit;        /* enum worker_limit: for which it was killed */
-    uint8_t ready;        /* enum ready_rule that it was started with, and is judged by */
+    uint8_t ready;        /* enum ready_rule that it is judged by */
     uint8_t unused[7];
 };
 

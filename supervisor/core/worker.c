@@ -21,6 +21,7 @@ static const uint16_t worker_may_enter[WORKER_STATE_COUNT] = {
 static void place_give_back(struct core *, struct worker *);
 static void worker_be_ready(struct core *, uint32_t worker);
 static void worker_run_command(struct core *, uint32_t worker);
+static void worker_begin_proof(struct core *, uint32_t worker);
 
 void
 worker_enter(struct core *core, uint32_t worker, enum worker_state to)
@@ -165,8 +166,15 @@ worker_executed(struct core *core, uint32_t worker)
     if (w->state == WORKER_FREE || w->state == WORKER_SPAWNING || w->executed)
         return;
     worker_edit(core, worker)->executed = true;
-    if (w->state != WORKER_STARTING)
-        return;
+    if (w->state == WORKER_STARTING)
+        worker_begin_proof(core, worker);
+}
+
+/* It runs; its rule says what else is to happen until it is ready. */
+static void
+worker_begin_proof(struct core *core, uint32_t worker)
+{
+    const struct worker *w = worker_at(core, worker);
     if (w->adopted || w->ready == READY_EXEC)
         worker_be_ready(core, worker);
     else if (w->ready == READY_AFTER)
@@ -215,6 +223,23 @@ worker_be_ready(struct core *core, uint32_t worker)
     worker_edit(core, worker)->ready_at = core->now;
     tell_worker(core, TELL_WORKER_READY, worker);
     recycle_successor_ready(core, worker);
+}
+
+void
+worker_take_rule(struct core *core, uint32_t worker)
+{
+    const struct worker *w = worker_at(core, worker);
+    uint8_t rule = pool_of(core, worker)->settings.ready;
+    bool starts = w->state == WORKER_SPAWNING || w->state == WORKER_STARTING;
+    if (!starts || !worker_stays(w) || w->ready == rule || rule == READY_NOTIFY)
+        return;
+    struct worker *edit = worker_edit(core, worker);
+    edit->ready = rule;
+    edit->command = false;
+    edit->timer_at = 0;
+    worker_arm(core, worker);
+    if (w->executed)
+        worker_begin_proof(core, worker);
 }
 
 /* --- Time. */

@@ -67,6 +67,9 @@ worker_has_drifted(const struct core *core, uint32_t worker)
 /* It is started, or found, with the settings that its pool has now. */
 void worker_take_settings(struct core *, uint32_t worker);
 
+/* The pool's ready rule has changed: whoever starts is judged by it, but for READY=1. */
+void worker_take_rule(struct core *, uint32_t worker);
+
 /* Asks the world for a new worker of that name; it takes a start place. The table has room. */
 uint32_t worker_spawn(struct core *, struct worker_id, enum cause);
 

@@ -48,6 +48,22 @@ has_drifted(struct witness *witness, uint32_t pool)
     return false;
 }
 
+/* Whoever starts is judged by the newest rule, unless that is one that may have been met before. */
+static void
+take_rules(struct witness *witness, uint32_t pool)
+{
+    struct seen_pool *p = &witness->pools[pool];
+    const struct pool_settings *settings = witness_settings(witness, pool);
+    for (uint32_t i = 0; settings->ready != READY_NOTIFY && i < p->living_len; i++) {
+        struct seen *w = &p->workers[p->living[i]];
+        if (w->ready || seen_is_leaving(w) || w->rule == settings->ready)
+            continue;
+        w->rule = settings->ready;
+        w->ready_after_ms = settings->ready_after_ms;
+        w->executed_at = witness->now;
+    }
+}
+
 /* A successor on trial that was started with other settings: it is to be given up. */
 static bool
 is_stale_trial(struct witness *witness, uint32_t pool, uint32_t generation)
@@ -71,6 +87,7 @@ compare(struct witness *witness, uint32_t pool)
     if (!rolls)
         return;
     pool_may_shrink(witness, pool);
+    take_rules(witness, pool);
     p->change_begins = witness_settings(witness, pool)->on_config_change && !p->rolling &&
                        !p->leftovers && has_drifted(witness, pool);
     p->rolling |= p->change_begins;

@@ -300,18 +300,42 @@ sockets_that_cannot_be_bound_end_the_roll_and_leave_everybody_in_service(void **
 }
 
 static void
-a_worker_is_judged_by_the_ready_rule_that_it_was_started_with(void **state)
+a_worker_that_waits_for_what_never_comes_is_ready_by_the_new_rule(void **state)
 {
     (void)state;
     given_core(1, 8, 4);
-    given_pool(0, .fingerprint = 1);
+    given_pool(0);
     when_pool(0, .kind = EV_POOL_START);
     then_action(ACT_POOL_CHANGED);
     then_action(ACT_POOL_CHANGED);
     then_to(ACT_SPAWN, 0, 1);
     given_worker_runs(0, 0, 1);
-    when_applied(0, .fingerprint = 2, .ready = READY_AFTER, .ready_after_ms = 100);
+    when_applied(0, .ready = READY_COMMAND);
+    then_to(ACT_COMMAND, 0, 1);
+    when_applied(0, .ready = READY_AFTER, .ready_after_ms = 100);
+    then_nothing();
+    when_worker(0, 0, 1, .kind = EV_COMMAND_DONE, .status = exit_code_0); /* of the rule before */
+    then_nothing();
+    when_due_after(100);
+    then_told(6021);
+    then_action(ACT_POOL_CHANGED);
+    then_told(6010);
+}
+
+static void
+a_worker_that_may_have_said_ready_already_keeps_its_rule(void **state)
+{
+    (void)state;
+    given_core(1, 8, 4);
+    given_pool(0, .ready = READY_AFTER, .ready_after_ms = 300);
+    when_pool(0, .kind = EV_POOL_START);
+    then_action(ACT_POOL_CHANGED);
+    then_action(ACT_POOL_CHANGED);
+    then_to(ACT_SPAWN, 0, 1);
+    given_worker_runs(0, 0, 1);
     when_worker(0, 0, 1, .kind = EV_READY);
+    when_applied(0, .ready = READY_NOTIFY);
+    when_due_after(300);
     then_told(6021);
     then_action(ACT_POOL_CHANGED);
     then_told(6010);
@@ -456,7 +480,8 @@ main(void)
         CLAIM(new_sockets_are_bound_before_a_successor_starts_while_the_old_one_serves),
         CLAIM(the_answer_to_a_bind_of_sockets_that_have_changed_does_not_count),
         CLAIM(sockets_that_cannot_be_bound_end_the_roll_and_leave_everybody_in_service),
-        CLAIM(a_worker_is_judged_by_the_ready_rule_that_it_was_started_with),
+        CLAIM(a_worker_that_waits_for_what_never_comes_is_ready_by_the_new_rule),
+        CLAIM(a_worker_that_may_have_said_ready_already_keeps_its_rule),
         CLAIM(another_fingerprint_tries_a_disabled_pool_again_and_limits_do_not),
         CLAIM(a_change_does_not_start_what_an_operator_stopped),
         CLAIM(a_removed_pool_drains_and_is_forgotten_but_for_its_names),
