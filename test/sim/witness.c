@@ -225,8 +225,7 @@ witness_pool_event(struct witness *witness, const struct event *event)
     } else if (event->kind == EV_POOL_RECYCLE && p->added) {
         bool up = witness_pool_rolls(witness, event->worker.pool);
         bool empty = !has_replaceable(p, RECYCLE_MAY_CLOSE);
-        p->roll_unclear =
-            up && ((p->leftovers && !p->bound) || (!empty && !has_replaceable(p, RECYCLE_BEGUN)));
+        p->roll_unclear = up && (p->leftovers || (!empty && !has_replaceable(p, RECYCLE_BEGUN)));
         p->roll_begins = up && !p->rolling && !p->roll_unclear && !empty;
         p->roll_empty = up && !p->rolling && !p->roll_unclear && empty;
         p->roll_refused = !up;

@@ -59,8 +59,8 @@ struct seen_pool {
     uint32_t trials_due;         /* successors that are to be given up in this step */
     bool rolling;
     bool roll_begins, roll_refused, roll_empty; /* in this step */
-    bool roll_unclear; /* whether a pool with leftovers is up without its sockets, or anybody in it
-                          is to be replaced */
+    bool roll_unclear; /* of a pool with leftovers it is not known who is being replaced, and of
+                          others after a disabled state */
     msec failed[FAILURES_MAX]; /* the last ones, oldest first */
     uint32_t failed_len;
     bool must_disable; /* 1002 is due in this step */
