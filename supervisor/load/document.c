@@ -145,7 +145,7 @@ give_place(struct load *load, const struct draft *base, const char *name, const 
 static void
 compile_pool(struct load *load, const struct draft *base, const char *name, const json_t *pool)
 {
-    if (json_is_object(pool))
+    if (json_is_object(pool) && !load->image.is_full)
         pool_compile(load, base, name, place_of(load, name), pool);
 }
 

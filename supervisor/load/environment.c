@@ -55,43 +55,66 @@ environment_check(struct load *load, const char *name, const json_t *value)
     return load->problems.count == before;
 }
 
-/* Sets name in a list that has room for it. */
+/* Adds a variable to a list that has room for it. */
 static void
-set_variable(struct variable *list, size_t *count, const char *name, const char *value)
+add_variable(struct variable *list, size_t *count, const char *name, const char *value)
 {
-    size_t i = 0;
-    while (i < *count && strcmp(list[i].name, name) != 0)
-        i++;
-    list[i] = (struct variable){.name = name, .value = value};
-    if (i == *count)
-        ++*count;
+    list[(*count)++] = (struct variable){.name = name, .value = value};
 }
 
 static void
 set_clean(struct variable *list, size_t *count, const struct identity *identity)
 {
-    set_variable(list, count, "PATH", PATH_DEFAULT);
-    set_variable(list, count, "HOME", identity->home);
-    set_variable(list, count, "USER", identity->user);
-    set_variable(list, count, "LOGNAME", identity->user);
-    set_variable(list, count, "SHELL", identity->shell);
-    set_variable(list, count, "LANG", "C.UTF-8");
+    add_variable(list, count, "PATH", PATH_DEFAULT);
+    add_variable(list, count, "HOME", identity->home);
+    add_variable(list, count, "USER", identity->user);
+    add_variable(list, count, "LOGNAME", identity->user);
+    add_variable(list, count, "SHELL", identity->shell);
+    add_variable(list, count, "LANG", "C.UTF-8");
     const char *zone = getenv("TZ");
     if (zone != NULL)
-        set_variable(list, count, "TZ", zone);
+        add_variable(list, count, "TZ", zone);
 }
 
-/* Adds what a layer of `environment` says; it was checked when it was taken. */
-static void
-set_given(struct variable *list, size_t *count, const json_t *given)
+/* Whether a layer above this one says something of the variable. */
+static bool
+is_covered(const struct environment_draft *given, uint32_t layer, const char *name)
 {
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)given, name, value)
-    {
-        if (!is_comment(name))
-            set_variable(list, count, name, json_string_value(value));
+    for (uint32_t i = layer + 1; i < given->count; i++) {
+        if (json_object_get(given->layers[i], name) != NULL)
+            return true;
     }
+    return false;
+}
+
+static int
+compare_variables(const void *a, const void *b)
+{
+    return strcmp(((const struct variable *)a)->name, ((const struct variable *)b)->name);
+}
+
+/* Adds what the layers of `environment` say, which was checked when it was taken: in the place of
+ * clean variables, and behind them in the order of the names, so that it does not matter which layer
+ * they come from. */
+static void
+set_given(struct variable *list, size_t *count, const struct environment_draft *given)
+{
+    size_t clean = *count;
+    for (uint32_t i = 0; i < given->count; i++) {
+        const char *name;
+        json_t *value;
+        json_object_foreach((json_t *)(uintptr_t)given->layers[i], name, value)
+        {
+            if (is_comment(name) || is_covered(given, i, name))
+                continue;
+            size_t at = 0;
+            while (at < clean && strcmp(list[at].name, name) != 0)
+                at++;
+            at = at < clean ? at : (*count)++;
+            list[at] = (struct variable){.name = name, .value = json_string_value(value)};
+        }
+    }
+    qsort(list + clean, *count - clean, sizeof *list, compare_variables);
 }
 
 /* "NAME=value", each with its NUL, into the record. */
@@ -137,8 +160,7 @@ environment_make(struct load *load, const struct environment_draft *given,
         return;
     }
     set_clean(list, &count, identity);
-    for (uint32_t i = 0; i < given->count; i++)
-        set_given(list, &count, given->layers[i]);
+    set_given(list, &count, given);
     memo->is_good = put_variables(load, list, count, &memo->env);
     memo->path = list[0].value; /* PATH is set first, and replaced in place */
     memo->is_filled = memo->is_good;

@@ -35,10 +35,14 @@ image_bytes(struct image *image, const void *bytes, size_t len, size_t align)
     const uint64_t *known = map_find(&image->known, hash);
     if (known != NULL && image_holds(image, *known, bytes, len))
         return (uint32_t)*known;
+    if (image->text.len + len > IMAGE_TEXT_MAX) {
+        image->is_full = true;
+        return 0;
+    }
     buffer_add(&image->text, zeros, (align - image->text.len % align) % align);
     size_t at = image->text.len;
     buffer_add(&image->text, bytes, len);
-    if (image->text.failed || image->text.len > UINT32_MAX || map_put(&image->known, hash, at) != 0)
+    if (image->text.failed || map_put(&image->known, hash, at) != 0)
         image->failed = true;
     return (uint32_t)at;
 }
@@ -90,8 +94,8 @@ image_finish(const struct image *image, const struct record_header *like, size_t
     buffer_add(&all, image->pools.bytes, image->pools.len);
     buffer_add(&all, image->sockets.bytes, image->sockets.len);
     buffer_add(&all, image->text.bytes, image->text.len);
-    if (all.failed || image->failed || image->pools.failed || image->sockets.failed ||
-        image->text.failed) {
+    if (all.failed || image->failed || image->is_full || image->pools.failed ||
+        image->sockets.failed || image->text.failed) {
         buffer_fini(&all);
         return NULL;
     }

@@ -8,10 +8,14 @@
 #include "supervisor/load/buffer.h"
 #include "supervisor/record.h"
 
+/* Most bytes of text: 13 KiB for each of 5,000 pools, which need 0.1. */
+#define IMAGE_TEXT_MAX (64u << 20)
+
 struct image {
     struct buffer pools, sockets, text;
     struct map known; /* hash of a piece of text -> its offset */
-    bool failed;      /* out of memory, or the text above 4 GiB */
+    bool failed;      /* out of memory */
+    bool is_full;     /* the text is above IMAGE_TEXT_MAX; no more is added */
 };
 
 /* A zeroed struct image is empty. */

@@ -72,6 +72,16 @@ finish_settings(struct draft *draft)
     settings->has_sockets = draft->record.socket_count > 0;
 }
 
+/* Every pool has its own copy of what no other has, however much of it is inherited. */
+static void
+refuse_full(struct load *load, const char *name)
+{
+    problem_add(&load->problems, &load->pointer, PROBLEM_AT_KEY,
+                "with \"%s\" the commands and environments of all pools come to more than %u MiB; "
+                "shorten what many pools inherit",
+                name, IMAGE_TEXT_MAX >> 20);
+}
+
 /* The record, complete, at its place; what is found wrong by now is wrong for good. */
 static void
 put_record(struct load *load, struct draft *draft, const char *name, uint32_t place)
@@ -82,6 +92,10 @@ put_record(struct load *load, struct draft *draft, const char *name, uint32_t pl
     put_limits(load, draft);
     value_list_put(load, draft);
     finish_settings(draft);
+    if (image->is_full) {
+        refuse_full(load, name);
+        return;
+    }
     if (image->failed || image->text.failed || image->sockets.failed || image->pools.failed) {
         load->failed = true;
         return;

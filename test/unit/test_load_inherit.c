@@ -143,6 +143,54 @@ environments_merge_variable_by_variable(void **state)
 }
 
 static void
+it_does_not_matter_which_layer_a_variable_comes_from(void **state)
+{
+    (void)state;
+    char text[512];
+    snprintf(text, sizeof text,
+             "{\"defaults\": {\"environment\": {\"B\": \"1\", \"Z\": \"1\"}, %s}, \"pools\": "
+             "{\"p\": {\"command\": [\"/x\"], \"environment\": {\"C\": \"1\", \"A\": \"1\"}}}}",
+             identity());
+    struct compiled layers = compile(text);
+    snprintf(text, sizeof text,
+             "{\"pools\": {\"p\": {\"command\": [\"/x\"], %s, \"environment\": {\"A\": \"1\", "
+             "\"C\": \"1\", \"Z\": \"1\", \"B\": \"1\"}}}}",
+             identity());
+    struct compiled own = compile(text);
+    assert_string_equal(layers.errors, "");
+    assert_string_equal(own.errors, "");
+    assert_true(layers.record.pools[0].settings.fingerprint ==
+                own.record.pools[0].settings.fingerprint);
+    compiled_fini(&layers);
+    compiled_fini(&own);
+}
+
+/* 1,000 pools, each with its own copy of 100 KB. */
+static void
+more_text_than_64_mib_is_refused_soon(void **state)
+{
+    (void)state;
+    enum { VARIABLES = 1000, COPIES = 1000 };
+    char *text = malloc(VARIABLES * 120 + COPIES * 60 + 512);
+    assert_non_null(text);
+    size_t at = (size_t)sprintf(
+        text, "{\"defaults\": {\"command\": [\"/x\"], %s, \"environment\": {", identity());
+    for (int i = 0; i < VARIABLES; i++)
+        at += (size_t)sprintf(text + at, "%s\"V%d\": \"%090d\"", i == 0 ? "" : ", ", i, i);
+    at += (size_t)sprintf(text + at, "}},\n\"pools\": {");
+    for (int i = 0; i < COPIES; i++)
+        at += (size_t)sprintf(text + at, "%s\"p%d\": {\"environment\": {\"A\": \"%d\"}}",
+                              i == 0 ? "" : ", ", i, i);
+    sprintf(text + at, "}}");
+    struct compiled compiled = compile(text);
+    assert_int_equal(compiled.record.header->errors, 1);
+    assert_non_null(strstr(compiled.errors, "come to more than 64 MiB; shorten what many pools "
+                                            "inherit\n"));
+    compiled_fini(&compiled);
+    free(text);
+}
+
+static void
 what_is_wrong_in_defaults_is_told_once_and_there(void **state)
 {
     (void)state;
@@ -331,6 +379,8 @@ main(void)
         cmocka_unit_test(a_value_is_the_pools_then_its_presets_then_its_files_then_the_main_files),
         cmocka_unit_test(a_preset_that_is_inherited_fills_the_pool_too),
         cmocka_unit_test(environments_merge_variable_by_variable),
+        cmocka_unit_test(it_does_not_matter_which_layer_a_variable_comes_from),
+        cmocka_unit_test(more_text_than_64_mib_is_refused_soon),
         cmocka_unit_test(what_is_wrong_in_defaults_is_told_once_and_there),
         cmocka_unit_test(errors_of_all_files_are_told_at_once_each_in_its_own),
         cmocka_unit_test(a_pool_that_two_files_name_is_told_with_both_places),

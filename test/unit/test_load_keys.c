@@ -253,6 +253,37 @@ the_manual_says_of_every_key_what_the_table_says_and_knows_no_other(void **state
     free(page);
 }
 
+#define PRESET(NAME, name, handoff, stop_signal, ready, word, without)                             \
+    {name, {handoff, stop_signal, ready}},
+static const struct {
+    const char *name, *values[3];
+} presets[] = {
+#include "supervisor/load/preset.def"
+};
+
+static void
+the_manual_says_of_every_preset_what_the_table_says(void **state)
+{
+    (void)state;
+    char *page = read_text("man/poold.json.5");
+    for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++) {
+        char want[256], row[256] = "";
+        snprintf(want, sizeof want, "\n.It %s", presets[i].name);
+        for (int k = 0; k < 3; k++) {
+            const char *value = presets[i].values[k]; /* words without their quotes */
+            bool is_word = value[0] == '"';
+            size_t len = strlen(want);
+            snprintf(row, sizeof row, "%.*s", (int)strlen(value) - (is_word ? 2 : 0),
+                     value + (is_word ? 1 : 0));
+            snprintf(want + len, sizeof want - len, " Ta ");
+            append_mdoc(want, sizeof want, row);
+        }
+        if (strstr(page, want) == NULL)
+            fail_msg("man/poold.json.5 does not say: %s", want);
+    }
+    free(page);
+}
+
 static void
 the_example_is_valid(void **state)
 {
@@ -288,6 +319,7 @@ main(void)
         cmocka_unit_test(keys_prints_one_key_or_one_object_when_it_is_asked_for),
         cmocka_unit_test(the_committed_schema_is_the_tables),
         cmocka_unit_test(the_manual_says_of_every_key_what_the_table_says_and_knows_no_other),
+        cmocka_unit_test(the_manual_says_of_every_preset_what_the_table_says),
         cmocka_unit_test(the_example_is_valid),
     };
     return cmocka_run_group_tests_name("load_keys", tests, NULL, NULL) != 0;
