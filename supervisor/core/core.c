@@ -32,6 +32,11 @@ core_step(struct core *core, const struct event *event, struct action_list *out)
     case EV_TICK:
         step_tick(core);
         break;
+    case EV_LIMITS:
+        assert(event->starts_max >= 1);
+        if (global_at(core)->starts_max != event->starts_max)
+            global_edit(core)->starts_max = event->starts_max;
+        break;
     case EV_SHUTDOWN:
         step_shutdown(core);
         break;
@@ -206,6 +211,7 @@ step_known_worker(struct core *core, const struct event *event, uint32_t worker)
         core->worker_more[worker].listed = true;
         return;
     case EV_TICK:
+    case EV_LIMITS:
     case EV_POOL_ADD:
     case EV_POOL_START:
     case EV_POOL_STOP:

@@ -36,7 +36,8 @@ enum roll_outcome { ROLL_OUTCOMES(CORE_ROLL_)   ROLL_OUTCOME_COUNT };
 struct core_limits {
     uint32_t pools_max;
     uint32_t workers_max; /* records: for each pool workers_max + surge, and as many that leave */
-    uint32_t starts_max;  /* limits.starts: workers starting at one time on this host, >= 1 */
+    uint32_t starts_max;  /* limits.starts, until LIMITS says another: workers starting at one time
+                             on this host, >= 1 */
     uint64_t seed;        /* of the jitter generator */
 };
 
@@ -49,6 +50,7 @@ struct event {
                          apply; false: a life begins, POOL_RESUME follows for all that is restored */
     const struct pool_settings *settings; /* POOL_ADD: copied; change.h says what a change does */
     struct exit_status status;
+    uint32_t starts_max; /* LIMITS: limits.starts, at least 1. Fewer than start now: they finish */
     uint32_t step; /* enum spawn_step of verbs.h; the core only hands it on and compares to none */
     int32_t error; /* errno, positive */
 };

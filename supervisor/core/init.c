@@ -87,6 +87,7 @@ core_init(void *mem, const struct core_limits *limits)
 
     struct global *global = global_edit(core);
     global->version = CORE_STATE_VERSION;
+    global->starts_max = limits->starts_max;
     global->prng.state = limits->seed;
     return core;
 }

@@ -178,7 +178,8 @@ core_record_read(struct core *core, uint32_t record, const void *buf, size_t len
     switch (record_kind(core, record, &i)) {
     case RECORD_GLOBAL:
         if (len != sizeof(in.global) || in.global.version != CORE_STATE_VERSION ||
-            in.global.shutdown > SHUTDOWN_HURRY || in.global.left > 1)
+            in.global.shutdown > SHUTDOWN_HURRY || in.global.left > 1 ||
+            in.global.starts_max == 0)
             return -CORE_EINVAL;
         core->raw.global = in.global;
         return 0;
@@ -233,8 +234,6 @@ core_restore_end(struct core *core, msec now)
     for (uint32_t i = 0; i < core->limits.workers_max; i++)
         if (worker_at(core, i)->state != WORKER_FREE)
             worker_put(core, i);
-    if (core->places_held > core->limits.starts_max)
-        return -CORE_EINVAL;
     for (uint32_t i = 0; i < core->limits.pools_max; i++) {
         core->pool_more[i].restored_generation = pool_at(core, i)->generation;
         if (!pool_at(core, i)->added)

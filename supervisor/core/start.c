@@ -37,7 +37,7 @@ start_wait_no_more(struct core *core, uint32_t pool)
 bool
 starts_are_pending(const struct core *core)
 {
-    return core->queue.len > 0 && core->places_held < core->limits.starts_max &&
+    return core->queue.len > 0 && core->places_held < global_at(core)->starts_max &&
            workers_have_room(core) && global_at(core)->shutdown == SHUTDOWN_NOT;
 }
 

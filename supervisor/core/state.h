@@ -22,6 +22,8 @@ struct global {
     uint32_t shutdown;      /* enum shutdown_phase */
     uint32_t shutdown_next; /* the next pool that the shutdown has not reached yet */
     uint32_t left;          /* bool: LEAVE was said */
+    uint32_t starts_max;    /* limits.starts as it holds now */
+    uint32_t unused;
     uint64_t ticket;        /* the last one given to a pool that waits for a start */
     struct prng prng;       /* of the jitter */
 };
@@ -108,7 +110,7 @@ struct worker {
     uint8_t unused[7];
 };
 
-_Static_assert(sizeof(struct global) == 32, "no padding");
+_Static_assert(sizeof(struct global) == 40, "no padding");
 _Static_assert(sizeof(struct pool_settings) == 80, "no padding");
 _Static_assert(sizeof(struct pool) == 80 + 48 + 12 + 6 + 14, "no padding");
 _Static_assert(sizeof(struct failure) == 16, "no padding");

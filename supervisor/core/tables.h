@@ -14,6 +14,7 @@
     X(POOL_STOP)     /* wanted down              worker.pool                                */ \
     X(POOL_RECYCLE)  /* replace every worker     worker.pool, cause                         */ \
     X(POOL_REMOVE)   /* drain, then forget       worker.pool                                */ \
+    X(LIMITS)        /* of the host have changed starts_max                                 */ \
     X(SHUTDOWN)      /* all down; twice: hurry   -                                          */ \
     X(BOUND)         /* pool's sockets are held  worker.pool                                */ \
     X(BIND_FAILED)   /* they are not             worker.pool, error                         */ \

@@ -296,6 +296,7 @@ config_on_taken(struct config *config, const struct verb *verb)
         round_refuse(config);
         return;
     }
+    config_tell_limits(shell);
     enter(config, TELLING);
 }
 
@@ -404,6 +405,13 @@ config_destroy(struct config **at)
     map_close(&(*at)->loaded);
     free(*at);
     *at = NULL;
+}
+
+void
+config_tell_limits(struct shell *shell)
+{
+    struct event limits = {.kind = EV_LIMITS, .starts_max = shell->record.header->starts_max};
+    shell_feed(shell, &limits);
 }
 
 void

@@ -63,6 +63,9 @@ void config_start(struct shell *, uint32_t place);
 bool config_socket_is_bound(const struct shell *, const struct record *before, const bool *bound,
                             uint32_t socket);
 
+/* Tells the core the limits that hold for all pools. */
+void config_tell_limits(struct shell *);
+
 /* Tells the core what the configuration in force says of the pool at that place: that it is there,
  * with which settings; or that it has gone. apply: somebody wants it so now, and workers that an
  * earlier change could not replace are tried again; else an engine begins its life. */

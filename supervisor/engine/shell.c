@@ -94,7 +94,7 @@ shell_status(const struct shell *shell, struct shell_status *out)
         .pools = shell->record.header->pools_present,
         .workers = shell->living,
         .workers_max = shell->hello.u.hello.workers_max,
-        .starts_max = shell->limits.starts_max,
+        .starts_max = shell->record.header->starts_max,
         .config_serial = shell->record.header->serial,
         .config_path = record_text(&shell->record, shell->record.header->source),
         .stopping = shell->stopping,

@@ -142,6 +142,8 @@ socket_open(struct keeper *k, struct socket_slot *slot, const struct record_sock
     if (slot->fd < 0)
         slot->fd = is_unix ? unix_bind(k, slot, record) : inet_bind(record);
     int error = MIN(slot->fd, 0);
+    if (error == 0) /* as the hand-off wants it, which may have changed */
+        fcntl(slot->fd, F_SETFL, record->blocking ? 0 : O_NONBLOCK);
     if (error == 0 && listen(slot->fd, (int)record->backlog) != 0) {
         error = -errno;
         socket_close(k, slot, record);

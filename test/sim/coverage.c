@@ -14,7 +14,7 @@ is_about_worker(enum event_kind kind)
 static bool
 is_about_pool(enum event_kind kind)
 {
-    return !is_about_worker(kind) && kind != EV_TICK && kind != EV_SHUTDOWN;
+    return !is_about_worker(kind) && kind != EV_TICK && kind != EV_LIMITS && kind != EV_SHUTDOWN;
 }
 
 void

@@ -135,6 +135,11 @@ world_operator(struct sim *sim)
         msec end = sim->now + sim_between(sim, 1, 1u << sim_between(sim, 1, 17));
         sim->stall_until = MAX(sim->stall_until, end);
     }
+    if (sim_strikes(sim, FAULT_NEW_SETTINGS) && sim_between(sim, 0, 3) == 0) {
+        uint32_t most = sim->swarm.limits.starts_max;
+        sim_feed(sim, (struct event){.kind = EV_LIMITS,
+                                     .starts_max = (uint32_t)sim_between(sim, 1, most)});
+    }
     if (sim_strikes(sim, FAULT_EARLY_SHUTDOWN) && sim_between(sim, 0, 9) == 0) {
         sim->shut = true;
         sim_feed(sim, (struct event){.kind = EV_SHUTDOWN});

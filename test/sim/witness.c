@@ -7,7 +7,7 @@
 void
 witness_init(struct witness *witness, struct sim *sim)
 {
-    *witness = (struct witness){.sim = sim};
+    *witness = (struct witness){.sim = sim, .starts_max = sim->swarm.limits.starts_max};
 }
 
 void
@@ -291,6 +291,8 @@ witness_event(struct witness *witness, const struct event *event)
         witness->shutdowns++;
         for (uint32_t i = 0; i < SIM_POOLS_MAX; i++)
             pool_is_doomed(&witness->pools[i]);
+    } else if (event->kind == EV_LIMITS) {
+        witness->starts_max = event->starts_max;
     } else if (event->worker.generation != 0) {
         witness_worker_event(witness, event);
     } else if (event->kind != EV_TICK) {

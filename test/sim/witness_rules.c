@@ -105,7 +105,7 @@ rule_spawn(struct witness *witness, const struct action *action)
         BROKEN(witness, id, "started in a pool that is not up"); /* W6 */
     if (witness->now < p->not_before && !p->leftovers)
         BROKEN(witness, id, "started within the back-off"); /* W5 */
-    if (places_held(witness) >= witness->sim->swarm.limits.starts_max)
+    if (places_held(witness) >= witness->starts_max)
         BROKEN(witness, id, "more workers start than places are"); /* W9 */
     w = seen_add(witness, id);
     w->cause = (uint8_t)action->cause;

@@ -55,6 +55,28 @@ starts_beyond_the_places_wait_for_one(void **state)
 }
 
 static void
+a_limit_of_starts_holds_at_once_and_stops_nobody_who_starts(void **state)
+{
+    (void)state;
+    given_pools(4, 1);
+    when_started(0);
+    then_spawned(0, 0, 1);
+    for (uint32_t pool = 1; pool < 4; pool++)
+        when_started(pool);
+    when_pool(0, .kind = EV_LIMITS, .starts_max = 3);
+    then_spawned(1, 0, 1);
+    then_spawned(2, 0, 1);
+    when_pool(0, .kind = EV_LIMITS, .starts_max = 1);
+    then_nothing();
+    given_worker_runs(1, 0, 1);
+    when_worker(1, 0, 1, .kind = EV_READY);
+    then_told(6021);
+    then_action(ACT_POOL_CHANGED);
+    then_told(6010);
+    then_nothing(); /* two still start: there is no place for the fourth */
+}
+
+static void
 a_place_is_held_for_5_s_at_most(void **state)
 {
     (void)state;
@@ -200,6 +222,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         CLAIM(starts_beyond_the_places_wait_for_one),
+        CLAIM(a_limit_of_starts_holds_at_once_and_stops_nobody_who_starts),
         CLAIM(a_place_is_held_for_5_s_at_most),
         CLAIM(a_pool_takes_one_place_at_a_turn),
         CLAIM(pools_that_serve_nobody_come_first_and_those_that_fail_last),
