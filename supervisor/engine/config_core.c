@@ -1,0 +1,78 @@
+/* config_core.c - what the configuration in force says becomes events of the core: in a change, and when
+ * an engine begins. */
+#include "supervisor/engine/config_inside.h"
+
+void
+config_tell_limits(struct shell *shell)
+{
+    struct event limits = {.kind = EV_LIMITS, .starts_max = shell->record.header->starts_max};
+    shell_feed(shell, &limits);
+}
+
+void
+config_tell_core(struct shell *shell, uint32_t place, bool apply)
+{
+    const struct record_pool *record = &shell->record.pools[place];
+    struct pool_view view;
+    bool known = core_pool(shell->core, place, shell_now(shell), &view);
+    if (!record->present) {
+        struct event remove = {.kind = EV_POOL_REMOVE, .worker.pool = place, .by_operator = apply};
+        if (known)
+            shell_feed(shell, &remove);
+        return;
+    }
+    struct event add = {.kind = EV_POOL_ADD,
+                        .worker.pool = place,
+                        .settings = &record->settings,
+                        .by_operator = apply};
+    shell_feed(shell, &add);
+}
+
+/* Refused as it is configured: an address outside the inclusion list. */
+static void
+tell_refused(struct shell *shell, uint32_t place, const char *why)
+{
+    struct event_fields fields = {0};
+    struct event stop = {.kind = EV_POOL_STOP, .worker.pool = place};
+    fields_string(&fields, "reason", why);
+    events_emit(shell->events, EVENT_POOL_NOT_STARTED, shell_pool_name(shell, place),
+                (struct worker_id){.pool = place}, &fields, "%s is not started: %s",
+                shell_pool_name(shell, place), why);
+    shell_feed(shell, &stop);
+}
+
+void
+config_start(struct shell *shell, uint32_t place)
+{
+    const struct record_pool *record = &shell->record.pools[place];
+    const char *refused = record_text(&shell->record, record->refused);
+    struct pool_view view;
+    if (!record->present || !core_pool(shell->core, place, shell_now(shell), &view))
+        return;
+    bool is_new = !view.wanted_up && view.reason == REASON_NEVER;
+    if (refused[0] != '\0' && (view.wanted_up || is_new)) {
+        tell_refused(shell, place, refused);
+    } else if (is_new && record->auto_start) {
+        struct event start = {.kind = EV_POOL_START, .worker.pool = place};
+        shell_feed(shell, &start);
+    }
+}
+
+bool
+config_socket_is_bound(const struct shell *shell, const struct record *before, const bool *bound,
+                       uint32_t socket)
+{
+    const struct record *after = &shell->record;
+    uint32_t pool = after->sockets[socket].pool, same = plan_socket_before(before, after, socket);
+    if (same != NONE)
+        return bound[same];
+    if (pool >= before->header->pools)
+        return false;
+    const struct record_pool *old = &before->pools[pool];
+    /* New, and bound before the configuration was taken, as pool_is_bound said. */
+    for (uint32_t i = 0; i < old->socket_count; i++) {
+        if (!bound[old->socket_first + i])
+            return false;
+    }
+    return old->socket_count > 0;
+}

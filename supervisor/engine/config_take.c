@@ -1,0 +1,173 @@
+/* config_take.c - a configuration that was planned: its sockets are bound, the keeper takes it, the core
+ * is told. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "supervisor/engine/config_inside.h"
+#include "supervisor/engine/holder.h"
+
+/* A loop turn: each well below half a millisecond. */
+#define BIND_TURN 128u /* socket records that are looked at */
+#define TELL_TURN 32u  /* pools; some 10 us each */
+
+/* --- binding */
+
+/* Its workers have the sockets of the configuration in force: those that come are bound now, and not
+ * when it starts. */
+static bool
+pool_is_bound(const struct shell *shell, uint32_t pool)
+{
+    if (pool >= shell->record.header->pools)
+        return false;
+    const struct record_pool *record = &shell->record.pools[pool];
+    for (uint32_t i = 0; i < record->socket_count; i++) {
+        if (!shell->bound[record->socket_first + i])
+            return false;
+    }
+    return record->socket_count > 0;
+}
+
+void
+config_bind_step(struct config *config)
+{
+    struct shell *shell = config->shell;
+    const struct record *after = &config->loaded;
+    uint32_t sockets = after->header->sockets;
+    for (uint32_t i = 0; i < BIND_TURN && config->next < sockets; i++, config->next++) {
+        if (!pool_is_bound(shell, after->sockets[config->next].pool) ||
+            plan_socket_before(&shell->record, after, config->next) != NONE)
+            continue;
+        config->binds_open++;
+        shell_ask(shell, VERB_BIND, (struct verb){.index = config->next, .argument = 1});
+    }
+    if (config->next < sockets || config->binds_open > 0)
+        return;
+    if (config->why[0] != '\0') {
+        config_refuse(config);
+        return;
+    }
+    config_enter(config, TAKING);
+    shell_ask(shell, VERB_TAKE, (struct verb){0});
+}
+
+/* A socket of ours that is in the way of that address: the same port, on another address. Its workers
+ * hold it until they have drained, so it cannot make room within one change. NULL: none. */
+static const struct record_socket *
+own_socket_in_the_way(const struct shell *shell, const struct record_socket *wanted)
+{
+    const struct record *record = &shell->record;
+    struct sockaddr_in port, other; /* the port stands at the same place in both families */
+    memcpy(&port, wanted->sockaddr, sizeof port);
+    for (uint32_t i = 0; i < record->header->sockets && wanted->family != AF_UNIX; i++) {
+        memcpy(&other, record->sockets[i].sockaddr, sizeof other);
+        if (shell->bound[i] && record->sockets[i].family != AF_UNIX &&
+            other.sin_port == port.sin_port)
+            return &record->sockets[i];
+    }
+    return NULL;
+}
+
+static void
+say_not_bound(struct config *config, const struct record_socket *socket, int error)
+{
+    const struct record *after = &config->loaded, *before = &config->shell->record;
+    const struct record_socket *own =
+        error == EADDRINUSE ? own_socket_in_the_way(config->shell, socket) : NULL;
+    char holder[HOLDER_NAME_MAX] = "", who[256] = "";
+    if (own != NULL)
+        snprintf(who, sizeof who,
+                 "; poold itself listens on %s for pool %s: apply once without either, and add "
+                 "this one when its workers have drained",
+                 record_text(before, own->address),
+                 record_text(before, before->pools[own->pool].name));
+    else if (error == EADDRINUSE && holder_find(socket, holder)[0] != '\0')
+        snprintf(who, sizeof who, "; user %s has it", holder);
+    snprintf(config->why, sizeof config->why, "pool %s: the address %s cannot be bound: %s%s",
+             record_text(after, after->pools[socket->pool].name),
+             record_text(after, socket->address), strerror(error), who);
+}
+
+void
+config_on_bound(struct config *config, const struct verb *verb)
+{
+    assert(config->phase == BINDING && config->binds_open > 0);
+    config->binds_open--;
+    if (verb->error != 0 && config->why[0] == '\0')
+        say_not_bound(config, &config->loaded.sockets[verb->index], verb->error);
+}
+
+/* --- taking and telling */
+void
+config_on_taken(struct config *config, const struct verb *verb)
+{
+    struct shell *shell = config->shell;
+    assert(config->phase == TAKING);
+    int r = verb->error != 0 ? -verb->error : shell_swap_record(shell, &config->loaded);
+    if (r != 0) {
+        snprintf(config->why, sizeof config->why, "the keeper could not take it: %s", strerror(-r));
+        config_refuse(config);
+        return;
+    }
+    config_tell_limits(shell);
+    config_enter(config, TELLING);
+}
+
+static void
+tell_applied(struct config *config)
+{
+    const struct plan_totals *totals = &config->totals;
+    const struct record_header *header = config->shell->record.header;
+    struct event_fields fields = {0};
+    char serial[20];
+    snprintf(serial, sizeof serial, "%016llx", (unsigned long long)header->serial);
+    fields_number(&fields, "pools", header->pools_present);
+    fields_number(&fields, "added", totals->added);
+    fields_number(&fields, "removed", totals->removed);
+    fields_number(&fields, "changed", totals->changed);
+    fields_number(&fields, "recycles", totals->recycles);
+    fields_number(&fields, "drifts", totals->drifts);
+    fields_number(&fields, "opened", totals->opened);
+    fields_number(&fields, "closed", totals->closed);
+    fields_string(&fields, "serial", serial);
+    events_emit(config->shell->events, EVENT_CONFIG_APPLIED, NULL, (struct worker_id){0}, &fields,
+                "the configuration %s is in force: %u added, %u removed, %u changed (%u of them by "
+                "recycling), %u as they were",
+                record_text(&config->shell->record, header->source), totals->added, totals->removed,
+                totals->changed, totals->recycles,
+                header->pools_present - totals->added - totals->changed);
+}
+
+static void
+tell_drift(struct config *config, uint32_t place)
+{
+    struct plan_pool pool;
+    plan_pool(&config->loaded, &config->shell->record, place, &pool);
+    if (!pool.drifts)
+        return;
+    struct event_fields fields = {0};
+    fields_number(&fields, "keys", pool.keys[EFFECT_RECYCLE] + pool.keys[EFFECT_REBIND]);
+    events_emit(config->shell->events, EVENT_CONFIG_DRIFT, shell_pool_name(config->shell, place),
+                (struct worker_id){.pool = place}, &fields,
+                "workers of %s keep their old settings (recycling.on_config_change is false); "
+                "poolctl recycle %s brings the new ones",
+                shell_pool_name(config->shell, place), shell_pool_name(config->shell, place));
+}
+
+void
+config_tell_step(struct config *config)
+{
+    struct shell *shell = config->shell;
+    uint32_t places = shell->record.header->pools;
+    for (uint32_t i = 0; i < TELL_TURN && config->next < places; i++, config->next++) {
+        config_tell_core(shell, config->next, true);
+        config_start(shell, config->next);
+        shell_bind_again(shell, config->next);
+        tell_drift(config, config->next);
+    }
+    if (config->next < places)
+        return;
+    tell_applied(config);
+    config_end(config);
+}
