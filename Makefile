@@ -185,6 +185,8 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	install -m 755 $(B)/poold-engine $(B)/poold-exec $(DESTDIR)$(LIBEXECDIR)
 	install -m 644 etc/poold.json $(DESTDIR)$(SHAREDIR)/poold.example.json
 	install -m 644 etc/poold.schema.json $(DESTDIR)$(SHAREDIR)/poold.schema.json
+	for file in $(EXAMPLES); do \
+	    install -D -m 644 $$file $(DESTDIR)$(SHAREDIR)/$${file#etc/} || exit 1; done
 	install -m 644 etc/rsyslog-poold.conf $(DESTDIR)$(SHAREDIR)/rsyslog.conf
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(COMPLETIONDIR)
 	sed 's#^ExecStart=poold#ExecStart=$(SBINDIR)/poold#' etc/poold.service >$(DESTDIR)$(UNITDIR)/poold.service
@@ -199,6 +201,8 @@ uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(UNITDIR)/poold.service $(DESTDIR)$(COMPLETIONDIR)/poolctl
 	rm -f $(DESTDIR)$(LIBEXECDIR)/poold-engine $(DESTDIR)$(LIBEXECDIR)/poold-exec
 	for page in $(MANUAL); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
+	for file in $(EXAMPLES); do rm -f $(DESTDIR)$(SHAREDIR)/$${file#etc/}; done
+	-find $(DESTDIR)$(SHAREDIR)/examples -depth -type d -exec rmdir {} + 2>/dev/null
 	-rmdir $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SHAREDIR) 2>/dev/null
 
 dist: ## a source archive of HEAD in build/
@@ -213,6 +217,7 @@ help: ## this list
 	    awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 MANUAL := $(wildcard man/*.[1-9])
+EXAMPLES := $(shell find etc/examples -type f)
 say = $(if $(V),,@printf '  %-4s %s\n' '$(1)' '$(2)')
 
 -include $(shell find $(B)/o -name '*.d' 2>/dev/null)

@@ -29,11 +29,19 @@ def connect(address, timeout=10.0):
 
 def ask(stream):
     """Sends a request over the connection and returns the answer's body, to its end."""
-    stream.sendall(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+    send_request(stream)
     return read_answer(stream)
 
 
+def send_request(stream):
+    stream.sendall(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+
+
 def read_answer(stream):
+    return read_head_and_body(stream)[1]
+
+
+def read_head_and_body(stream):
     data = b""
     while True:
         part = stream.recv(65536)
@@ -43,14 +51,14 @@ def read_answer(stream):
     head, separator, body = data.partition(b"\r\n\r\n")
     if not separator or b" 200 " not in head.splitlines()[0]:
         raise AssertionError(f"not an answer: {data[:200]!r}")
-    return body.decode()
+    return head.decode(), body.decode()
 
 
 def fetch(address, timeout=10.0):
-    """One request: who answered, as {"pid": ..., "worker": ..., "pool": ...}."""
+    """One request: who answered, as {"pid": ..., "worker": ..., "pool": ...}, in head or body."""
     with connect(address, timeout) as stream:
-        body = ask(stream)
-    found = dict(re.findall(r"(\w+)=(\S+)", body))
+        send_request(stream)
+        found = dict(re.findall(r"(\w+)=(\S+)", "\n".join(read_head_and_body(stream))))
     found["pid"] = int(found["pid"])
     return found
 
