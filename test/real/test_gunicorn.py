@@ -123,7 +123,7 @@ def a_gunicorn_that_cannot_import_its_application_leaves_the_old_one_in_service(
 
 @claim(limit=60, needs=["gunicorn"])
 def without_preload_a_rest_after_the_start_finds_the_failed_import(box):
-    fail_under_load(box, gunicorn(box, box.address(), ready={"after": "3s"}))
+    fail_under_load(box, gunicorn(box, box.address(), ready={"after": "6s"}))
 
 
 @claim(limit=60, needs=["gunicorn"])
