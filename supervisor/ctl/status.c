@@ -133,6 +133,11 @@ explain(const json_t *pool)
                  ctl_string(roll, "cause"), (long long)ctl_integer(roll, "replaced"),
                  (long long)ctl_integer(roll, "waiting"));
         print_note(name, line);
+    } else if (ctl_integer(json_object_get(pool, "size"), "drifted") > 0) {
+        snprintf(line, sizeof line,
+                 "%lld with settings of before a change; poolctl recycle %s brings the new ones",
+                 (long long)ctl_integer(json_object_get(pool, "size"), "drifted"), name);
+        print_note(name, line);
     }
 }
 
@@ -151,7 +156,7 @@ print_waiting(const json_t *supervisor)
     const json_t *starts = json_object_get(supervisor, "starts");
     int64_t waiting = ctl_integer(starts, "waiting"), max = ctl_integer(starts, "max");
     if (waiting > 0)
-        printf("%lld %s turn: at most %lld worker%s at one time (twice its CPUs)\n",
+        printf("%lld %s turn: at most %lld worker%s at one time (limits.starts)\n",
                (long long)waiting, waiting == 1 ? "pool waits for its" : "pools wait for their",
                (long long)max, max == 1 ? " starts" : "s start");
 }

@@ -47,7 +47,7 @@ child_prepare(struct keeper *k, const struct worker *worker, struct child *child
 {
     uint32_t place = (uint32_t)(worker - k->workers.v);
     *step = STEP_CLONE;
-    if (worker->withdrawn)
+    if (worker->withdrawn || !k->record.pools[worker->id.pool].present) /* taken out meanwhile */
         return -ECANCELED;
     int error = loop_watch(k, child->link, EPOLLIN, TAG_WORKER_LINK, place);
     if (error == 0 && child->pidfd >= 0)
@@ -111,6 +111,8 @@ spawn_asked(struct keeper *k, const struct verb *verb)
         life_tell(k, worker);
         return;
     }
+    if (error == 0 && !record->pools[verb->worker.pool].present)
+        error = ENOENT;
     if (error == 0)
         worker = worker_add(&k->workers, verb->worker, (uint8_t)verb->spawn);
     if (error != 0 || worker == NULL) {

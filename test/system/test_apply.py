@@ -207,6 +207,7 @@ def workers_keep_old_settings_where_the_pool_says_so(box):
     poold.wait_event(6041, "web")
     assert poold.worker("web")["pid"] == before
     assert poold.worker("web")["drifted"], poold.worker("web")
+    assert "1 with settings of before a change" in poold.ctl("status"), poold.ctl("status")
     poold.ctl("recycle", "web", "--wait")
     assert poold.worker("web")["pid"] != before and not poold.worker("web")["drifted"]
     poold.stop()
