@@ -156,7 +156,7 @@ def the_example_of_uvicorn_gives_such_a_request_time_to_come(box):
 @claim(limit=60, needs=["uwsgi-core"])
 def five_recycles_of_uwsgi_lose_at_most_what_each_process_has_just_accepted(box):
     """Its processes leave in the handler of the signal: a connection that was accepted in that very
-    instant is closed. Measured: one in 35 recycles under full load; it cannot be more than one for
+    instant is closed. Measured: one in 68 recycles under full load; it cannot be more than one for
     each of the two processes of each worker."""
     run_example(box, "uwsgi", failures_max=2 * RECYCLES)
 
