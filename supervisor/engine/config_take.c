@@ -7,6 +7,7 @@
 
 #include "supervisor/engine/config_inside.h"
 #include "supervisor/engine/holder.h"
+#include "supervisor/engine/sockets.h"
 
 /* A loop turn: each well below half a millisecond. */
 #define BIND_TURN 128u /* socket records that are looked at */
@@ -165,6 +166,8 @@ config_tell_step(struct config *config)
         config_start(shell, config->next);
         shell_bind_again(shell, config->next);
         tell_drift(config, config->next);
+        if (plan_queues_differ(&config->loaded, &shell->record, config->next))
+            sockets_started(shell->sockets, config->next); /* says what the kernel makes of it */
     }
     if (config->next < places)
         return;

@@ -102,6 +102,18 @@ plan_socket_before(const struct record *before, const struct record *after, uint
     return NONE;
 }
 
+bool
+plan_queues_differ(const struct record *before, const struct record *after, uint32_t place)
+{
+    const struct record_pool *new = pool_at(after, place);
+    for (uint32_t i = 0; new != NULL &&i < new->socket_count; i++) {
+        uint32_t socket = new->socket_first + i, old = plan_socket_before(before, after, socket);
+        if (old != NONE && before->sockets[old].backlog != after->sockets[socket].backlog)
+            return true;
+    }
+    return false;
+}
+
 const char *
 plan_next_socket(const struct record *before, const struct record *after, uint32_t place,
                  uint32_t *at)

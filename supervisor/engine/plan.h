@@ -48,6 +48,8 @@ bool plan_next_key(const struct record *before, const struct record *after, uint
  * and not by how it is written; NONE: it is new. */
 uint32_t plan_socket_before(const struct record *before, const struct record *after,
                             uint32_t socket);
+/* Whether a socket that the pool at that place keeps gets a queue of another length. */
+bool plan_queues_differ(const struct record *before, const struct record *after, uint32_t place);
 /* The next new socket of after's pool at that place, as its address is written; NULL: there are no
  * more. *at starts with 0. With the records exchanged: those that go. */
 const char *plan_next_socket(const struct record *before, const struct record *after,

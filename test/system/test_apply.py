@@ -312,6 +312,21 @@ def an_engine_that_dies_in_an_apply_loses_nothing(box):
 
 
 @claim()
+def a_queue_that_grows_beyond_the_kernels_cap_is_told(box):
+    address = box.address()
+    poold = box.poold({"web": serving(box, listen=address)})
+    poold.wait_state("web", "started")
+    with open("/proc/sys/net/core/somaxconn", encoding="ascii") as file:
+        cap = int(file.read())
+    before = poold.worker("web")["pid"]
+    apply(poold, {"web": serving(box, listen=address, queue_length=cap + 1)})
+    assert poold.wait_event(6035, "web")["fields"]["cap"] == cap
+    assert poold.pool("web")["queue"]["limit"] == cap + 1
+    assert poold.worker("web")["pid"] == before
+    poold.stop()
+
+
+@claim()
 def the_level_of_the_log_holds_at_once(box):
     poold = box.poold({"web": serving(box)})
     poold.wait_state("web", "started")

@@ -217,6 +217,20 @@ a_socket_is_new_by_its_address_and_not_by_its_name(void **state)
     assert_int_equal(plan_of(0).closed, 1);
 }
 
+static void
+a_queue_of_another_length_is_no_other_socket(void **state)
+{
+    (void)state;
+    web(&old_blob);
+    blob_inet(&old_blob, "one", 8080);
+    web(&new_blob);
+    blob_inet(&new_blob, "one", 8080)->backlog = 7;
+    done();
+    assert_true(plan_queues_differ(&before, &after, 0));
+    assert_false(plan_queues_differ(&before, &before, 0));
+    assert_int_equal(plan_socket_before(&before, &after, 0), 0);
+}
+
 int
 main(void)
 {
@@ -227,6 +241,7 @@ main(void)
         cmocka_unit_test_setup(each_key_that_differs_is_named_with_both_values, set_up),
         cmocka_unit_test_setup(variables_of_the_environment_are_compared_one_by_one, set_up),
         cmocka_unit_test_setup(a_new_fingerprint_recycles_or_drifts_as_the_pool_says, set_up),
+        cmocka_unit_test_setup(a_queue_of_another_length_is_no_other_socket, set_up),
         cmocka_unit_test_setup(a_socket_is_new_by_its_address_and_not_by_its_name, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
