@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 struct unit {
     const char *name;
@@ -144,6 +145,20 @@ size_format(uint64_t bytes, char buf[UNIT_TEXT_MAX])
     while (bytes % size_units[i].value != 0)
         i++; /* ends at "B", which divides everything */
     snprintf(buf, UNIT_TEXT_MAX, "%" PRIu64 "%s", bytes / size_units[i].value, size_units[i].name);
+    return buf;
+}
+
+const char *
+date_format(int64_t seconds, char buf[UNIT_TEXT_MAX])
+{
+    time_t at = (time_t)seconds;
+    struct tm local = {0};
+    if (localtime_r(&at, &local) == NULL) /* a year that no int holds */
+        return memcpy(buf, "?", 2);
+    long minutes = (local.tm_gmtoff < 0 ? -local.tm_gmtoff : local.tm_gmtoff) / 60;
+    size_t len = strftime(buf, UNIT_TEXT_MAX, "%Y-%m-%dT%H:%M:%S", &local);
+    snprintf(buf + len, UNIT_TEXT_MAX - len, "%c%02ld:%02ld", local.tm_gmtoff < 0 ? '-' : '+',
+             minutes / 60, minutes % 60);
     return buf;
 }
 

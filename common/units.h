@@ -21,6 +21,9 @@ int size_parse(const char *, uint64_t *out_bytes, struct err *);
 const char *duration_format(uint64_t ms, char buf[UNIT_TEXT_MAX]);
 const char *size_format(uint64_t bytes, char buf[UNIT_TEXT_MAX]);
 
+/* Seconds since 1970 in the system's zone, as RFC 3339 has it: 2026-11-22T16:03:05+01:00. */
+const char *date_format(int64_t seconds, char buf[UNIT_TEXT_MAX]);
+
 /* The number of the signal "TERM" or "SIGTERM"; 0: there is none of that name. */
 int signal_number(const char *name);
 

@@ -29,6 +29,8 @@
                    on (backlog, mode and owner as it says), others of the old one are closed  \
                    -> TAKEN                                                                */ \
     X(DROP)     /* what LOADED brought is not wanted: what was bound for it is closed      */ \
+    X(KEEP)     /* store the configuration in force as the last good one; LOAD and KEEP are done  \
+                   one at a time -> KEPT                                                   */ \
     X(LEAVE)    /* all done: the keeper cleans up and exits; argument: exit status         */
 /* Keeper to engine. */
 #define VERB_REPORTS(X)                                                                       \
@@ -51,6 +53,8 @@
     X(LOADED)        /* error (0: there is one; errors in the files are in it; EBUSY: a load is  \
                         under way). Descriptor: the compiled configuration                 */ \
     X(TAKEN)         /* error (ENOENT: there is nothing to take)                            */ \
+    X(KEPT)          /* error (0: it is stored; ECHILD: it is not, and why has been said; EBUSY: a \
+                        LOAD or KEEP is under way)                                         */ \
     X(STRAY)         /* pid, name: a process that is nobody's worker ended as our child     */
 
 /* Steps of a spawn that can fail, with what an operator reads. SPAWN_FAILED has those up to CLONE,
@@ -132,7 +136,8 @@ _Static_assert(sizeof(struct verb) == 104, "a verb is 104 bytes on every machine
 /* Descriptor of the loader (`poold-engine --load`): its end of a seqpacket pair. It gives what the
  * keeper is to hold, each as soon as it is there, one descriptor with one uint32_t that says which;
  * so the keeper can clear up after a loader that got stuck half-way. Without a configuration poold
- * ends, with the loader's exit status. `--reload` gives a configuration alone. */
+ * ends, with the loader's exit status. `--reload` gives a configuration alone; `--keep` gives the one
+ * in force back, once it is stored. */
 #define LOADER_LINK_FD 3
 enum loaded {
     LOADED_RUNTIME, /* the runtime directory */

@@ -161,6 +161,22 @@ print_waiting(const json_t *supervisor)
                (long long)max, max == 1 ? " starts" : "s start");
 }
 
+/* The files were bad when poold started. */
+static void
+print_last_good(const json_t *supervisor)
+{
+    const json_t *config = json_object_get(supervisor, "config");
+    int64_t errors = ctl_integer(config, "errors");
+    const char *of = ctl_string(config, "last_good");
+    char path[2048];
+    if (errors == 0)
+        return;
+    text_escape(path, sizeof path, ctl_string(config, "path"), strlen(ctl_string(config, "path")));
+    printf("poold: %s had %lld error%s at the start, so the last good configuration is in force, of "
+           "%.*s: see \"poolctl config check\", then \"poolctl config apply\"\n",
+           path, (long long)errors, errors == 1 ? "" : "s", (int)strcspn(of, "."), of);
+}
+
 static void
 print_status(const struct ctl *ctl, const json_t *status)
 {
@@ -184,6 +200,7 @@ print_status(const struct ctl *ctl, const json_t *status)
         print_hint(pool);
     }
     print_waiting(supervisor);
+    print_last_good(supervisor);
     if (strcmp(ctl_string(supervisor, "state"), "stopping") == 0)
         puts("poold is stopping");
     int64_t restarts = ctl_integer(supervisor, "engine_restarts");

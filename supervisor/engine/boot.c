@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/hash.h"
+#include "supervisor/engine/last_good.h"
 #include "supervisor/engine/tell.h"
 
 #define HELLO_LIMIT_MS    10000u
@@ -247,6 +248,7 @@ tell_started(struct shell *shell)
                  record_text(&shell->record, shell->record.header->source),
                  warning[0] != '\0' ? "; " : "", (int)strcspn(warning, "\n"), warning);
         tell_self(shell, EVENT_SUPERVISOR_STARTED, &fields, text);
+        last_good_tell(shell);
         return;
     }
     struct exit_status status = {

@@ -9,18 +9,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "supervisor/engine/last_good.h"
+
 #define PLAN_TURN 64u /* pools a loop turn: well below half a millisecond */
 
 void
 config_enter(struct config *config, enum config_phase phase)
 {
     static const uint8_t legal[PHASE_COUNT] = {/* bits: where a phase may lead */
-                                               [IDLE] = 1 << LOADING,
+                                               [IDLE] = 1 << LOADING | 1 << KEEPING,
                                                [LOADING] = 1 << PLANNING | 1 << IDLE,
                                                [PLANNING] = 1 << BINDING | 1 << IDLE,
                                                [BINDING] = 1 << TAKING | 1 << IDLE,
                                                [TAKING] = 1 << TELLING | 1 << IDLE,
-                                               [TELLING] = 1 << IDLE};
+                                               [TELLING] = 1 << IDLE,
+                                               [KEEPING] = 1 << IDLE};
     assert((legal[config->phase] & 1u << phase) != 0);
     config->phase = phase;
     config->next = 0;
@@ -81,6 +84,20 @@ outcome_of(const struct config *config)
                                    .why = config->why};
 }
 
+/* What is in force is kept first: what comes next may be long. */
+static void
+idle_leave(struct config *config)
+{
+    if (last_good_is_due(config->shell)) {
+        config_enter(config, KEEPING);
+        shell_ask(config->shell, VERB_KEEP, (struct verb){0});
+    } else if (config->again) {
+        bool apply = config->again_apply;
+        config->again = config->again_apply = false;
+        round_begin(config, apply);
+    }
+}
+
 void
 config_end(struct config *config)
 {
@@ -91,11 +108,16 @@ config_end(struct config *config)
         shell_ask(config->shell, VERB_DROP, (struct verb){0});
     map_close(&config->loaded);
     config_enter(config, IDLE);
-    if (config->again) {
-        bool apply = config->again_apply;
-        config->again = config->again_apply = false;
-        round_begin(config, apply);
-    }
+    idle_leave(config);
+}
+
+void
+config_on_kept(struct config *config, const struct verb *verb)
+{
+    assert(config->phase == KEEPING);
+    last_good_on_kept(config->shell, verb);
+    config_enter(config, IDLE);
+    idle_leave(config);
 }
 
 void
@@ -214,7 +236,9 @@ config_turn(struct config *config)
     uint64_t round = config->round;
     enum config_phase phase = config->phase;
     uint32_t next = config->next;
-    if (phase == PLANNING)
+    if (phase == IDLE) /* poold has just begun */
+        idle_leave(config);
+    else if (phase == PLANNING)
         plan_step(config);
     else if (phase == BINDING)
         config_bind_step(config);

@@ -14,7 +14,10 @@
  *           address in use is a refusal and not an outage. Leaves with the last answer.
  * TAKING    Leaves at TAKEN. In between nothing is asked that names a socket, because its number
  *           could be of either configuration.
- * TELLING   The core is told, some pools a turn. */
+ * TELLING   The core is told, some pools a turn.
+ * KEEPING   No round: the keeper has what is in force stored as the last good configuration, after
+ *           each round that brought another one, and once all pools were told of at poold's start.
+ *           Leaves at KEPT. */
 #ifndef POOLD_ENGINE_CONFIG_H
 #define POOLD_ENGINE_CONFIG_H
 
@@ -46,6 +49,7 @@ uint64_t config_ask(struct config *, bool apply);
 void config_on_loaded(struct config *, const struct verb *, int fd);
 void config_on_bound(struct config *, const struct verb *);
 void config_on_taken(struct config *, const struct verb *);
+void config_on_kept(struct config *, const struct verb *);
 
 /* A bounded step of whatever is under way. Returns whether there is more to do without waiting. */
 bool config_turn(struct config *);

@@ -6,7 +6,7 @@
 #include "supervisor/engine/config.h"
 #include "supervisor/engine/shell_inside.h"
 
-enum config_phase { IDLE, LOADING, PLANNING, BINDING, TAKING, TELLING, PHASE_COUNT };
+enum config_phase { IDLE, LOADING, PLANNING, BINDING, TAKING, TELLING, KEEPING, PHASE_COUNT };
 
 struct config {
     struct shell *shell;

@@ -289,6 +289,11 @@ supervisor_describe(struct json_out *out, const char *key, const struct control 
     json_out_open(out, "config", '{');
     text_or_null(out, "path", status.config_path);
     json_out_string(out, "serial", serial);
+    json_out_number(out, "errors", status.config_errors);
+    if (status.config_errors > 0)
+        json_out_time(out, "last_good", status.config_last_good_at * 1000, dates.offset);
+    else
+        json_out_null(out, "last_good");
     json_out_close(out, '}');
     json_out_open(out, "clients", '{');
     json_out_number(out, "connected", control->client_count);

@@ -92,6 +92,8 @@ main(int argc, char **argv)
         return load_main(LOAD_FIRST, argc - 2, argv + 2, on_refused);
     if (argc > 1 && strcmp(argv[1], "--reload") == 0)
         return load_main(LOAD_AGAIN, argc - 2, argv + 2, NULL);
+    if (argc > 1 && strcmp(argv[1], "--keep") == 0)
+        return load_main(LOAD_KEEP, argc - 2, argv + 2, NULL);
     if (!read_command_line(&line, argc, argv)) {
         fputs(usage, stderr);
         return EXIT_USAGE;

@@ -225,6 +225,9 @@ shell_on_report(void *ctx, const struct verb *verb, const int *fds, uint32_t cou
     case VERB_TAKEN:
         config_on_taken(shell->config, verb);
         return;
+    case VERB_KEPT:
+        config_on_kept(shell->config, verb);
+        return;
     case VERB_RESTORED:
         sockets_restored(shell->sockets, verb);
         return;

@@ -97,6 +97,8 @@ shell_status(const struct shell *shell, struct shell_status *out)
         .starts_max = shell->record.header->starts_max,
         .config_serial = shell->record.header->serial,
         .config_path = record_text(&shell->record, shell->record.header->source),
+        .config_errors = shell->record.header->errors_kept,
+        .config_last_good_at = shell->record.header->kept_at,
         .stopping = shell->stopping,
     };
     core_starts(shell->core, &out->starts_held, &out->starts_waiting);

@@ -37,6 +37,8 @@ struct shell_status {
     uint32_t starts_held, starts_waiting, starts_max;
     uint64_t config_serial;
     const char *config_path;
+    uint32_t config_errors;      /* not 0: the files had so many when poold started, so that the */
+    int64_t config_last_good_at; /* ... last good one is in force, stored then: s since 1970 */
     bool stopping;
 };
 void shell_status(const struct shell *, struct shell_status *out);

@@ -19,6 +19,7 @@ struct state_header {
     uint32_t pools_max, workers_max, records;
     uint32_t whole; /* written last: the header can be trusted */
     struct state_stops stops;
+    uint64_t kept;
 };
 
 /* In front of each copy of a record. */
@@ -197,6 +198,12 @@ struct state_stops *
 state_stops(struct state *state)
 {
     return &state->header->stops;
+}
+
+uint64_t *
+state_kept(struct state *state)
+{
+    return &state->header->kept;
 }
 
 int

@@ -30,6 +30,10 @@ struct state_stops {
 };
 struct state_stops *state_stops(struct state *);
 
+/* Serial of the configuration that was last stored as the last good one, or could not be; 0: none yet.
+ * Written in place. */
+uint64_t *state_kept(struct state *);
+
 /* Reads every saved record into core, which must be fresh. 0, or a negative errno when a record is
  * torn twice or refused: then core must be made anew and state_reset called. */
 int state_restore(struct state *, struct core *, msec now, struct err *err);

@@ -90,7 +90,7 @@ engine_read(struct keeper *k)
         [VERB_BIND] = socket_bind,   [VERB_LISTEN] = socket_listen, [VERB_UNBIND] = socket_unbind,
         [VERB_SPAWN] = spawn_asked,  [VERB_SIGNAL] = worker_signal, [VERB_RELEASE] = worker_release,
         [VERB_LIST] = messages_list, [VERB_LOAD] = next_load,       [VERB_TAKE] = next_take,
-        [VERB_DROP] = next_drop,     [VERB_LEAVE] = engine_leave};
+        [VERB_DROP] = next_drop,     [VERB_KEEP] = next_load,       [VERB_LEAVE] = engine_leave};
     struct verb verb;
     /* No room for descriptors: should any come, the kernel closes them. */
     ssize_t size = recv(k->engine.link, &verb, sizeof verb, MSG_DONTWAIT | MSG_TRUNC);

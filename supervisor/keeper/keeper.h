@@ -166,7 +166,8 @@ struct next {
     pid_t pid;        /* of the last loader, until it is reaped */
     int link;         /* to it; -1: none loads */
     int fd;           /* memfd; -1: nothing was loaded */
-    uint64_t request; /* of the LOAD */
+    uint16_t answer;  /* VERB_LOADED or VERB_KEPT */
+    uint64_t request; /* of the LOAD or KEEP */
     struct record record;
     struct socket_slot *sockets; /* one per socket record of its */
 };
@@ -216,8 +217,8 @@ void loop_run(struct keeper *k); /* until k->done */
 int loop_watch(struct keeper *k, int fd, uint32_t events, enum tag tag, uint32_t place);
 void timer_earliest(struct keeper *k, enum timer timer, msec at); /* never later than it is */
 
-/* reload.c: LOAD, TAKE, DROP, and BIND of what was loaded */
-void next_load(struct keeper *k, const struct verb *verb);
+/* reload.c: LOAD, KEEP, TAKE, DROP, and BIND of what was loaded */
+void next_load(struct keeper *k, const struct verb *verb); /* or KEEP */
 void next_take(struct keeper *k, const struct verb *verb);
 void next_drop(struct keeper *k, const struct verb *verb);
 void next_bind(struct keeper *k, const struct verb *verb);

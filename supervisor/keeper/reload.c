@@ -57,8 +57,8 @@ next_drop(struct keeper *k, const struct verb *verb)
 static void
 next_answer(struct keeper *k, int error)
 {
-    struct verb answer = {.kind = VERB_LOADED, .request = k->next.request, .error = error};
-    if (error != 0)
+    struct verb answer = {.kind = k->next.answer, .request = k->next.request, .error = error};
+    if (error != 0 || answer.kind == VERB_KEPT)
         next_drop(k, NULL);
     fd_close(&k->next.link);
     message_add(k, answer, NONE);
@@ -69,18 +69,20 @@ next_load(struct keeper *k, const struct verb *verb)
 {
     static const uint32_t which = LOADED_CONFIG;
     struct next *next = &k->next;
+    bool keeps = verb->kind == VERB_KEEP;
     if (next->link >= 0) {
-        message_answer(k, *verb, VERB_LOADED, STEP_NONE, EBUSY);
+        message_answer(k, *verb, keeps ? VERB_KEPT : VERB_LOADED, STEP_NONE, EBUSY);
         return;
     }
     next_drop(k, NULL);
     next->request = verb->request;
-    k->loader_argv[1] = "--reload";
+    next->answer = keeps ? VERB_KEPT : VERB_LOADED;
+    k->loader_argv[1] = keeps ? "--keep" : "--reload";
     next->pid = program_start(HELPER_ENGINE_FD, k->loader_argv, &next->link);
     int error = MIN(next->pid, 0);
     if (error == 0)
         error = loop_watch(k, next->link, EPOLLIN, TAG_LOADER_LINK, 0);
-    if (error == 0) /* pools keep their places in it */
+    if (error == 0) /* pools keep their places in it; or it is what to keep */
         error = fds_send(next->link, &which, sizeof which, &k->loaded[LOADED_CONFIG], 1);
     if (error != 0)
         next_answer(k, -error);

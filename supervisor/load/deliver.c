@@ -9,30 +9,18 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/units.h"
 #include "supervisor/load/advice.h"
 #include "supervisor/load/capacity.h"
 #include "supervisor/load/give.h"
+#include "supervisor/load/last_good.h"
 #include "supervisor/load/load.h"
 #include "supervisor/load/options.h"
 #include "supervisor/load/runtime.h"
+#include "supervisor/load/write.h"
 #include "supervisor/record.h"
 
 #define LOAD_LIMIT_S 60
-
-static int
-write_all(int fd, const char *bytes, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, bytes, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n == 0 ? -EIO : -errno;
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
 
 /* After the seals nobody, not even this process, can change the image: readers check it once. */
 static int
@@ -83,7 +71,54 @@ load_give(enum load_mode mode, const struct load_options *options, const struct 
     return not_loaded(&err);
 }
 
-/* Whoever started this program is its keeper, but its bytes are checked all the same. */
+/* Two instances may share a state directory by mistake. */
+static int
+last_good_check(const struct last_good *kept, const struct load_options *options,
+                const struct record *refused, struct err *err)
+{
+    const struct record *record = &kept->record;
+    const char *source = record_text(record, record->header->source);
+    const char *runtime = record_text(record, record->header->runtime);
+    if (strcmp(source, record_text(refused, refused->header->source)) != 0)
+        return err_set(err, -EINVAL, "what is kept in %s is of %s: give each poold a --state-dir",
+                       options->state_dir, source);
+    if (strcmp(runtime, options->runtime) != 0)
+        return err_set(err, -EINVAL,
+                       "what is kept in %s is of the poold in %s: give each poold a --state-dir",
+                       options->state_dir, runtime);
+    return 0;
+}
+
+/* The files have errors: what was good last takes their place, if there is such a thing. */
+static void
+stand_in(const struct load_options *options, struct load_result *result)
+{
+    struct last_good kept = {0};
+    struct load_result renewed = {0};
+    struct record refused;
+    struct err err;
+    char when[UNIT_TEXT_MAX];
+    record_view(&refused, result->image, result->size);
+    int r = last_good_read(options->state_dir, &kept, &err);
+    if (r == 0)
+        r = last_good_check(&kept, options, &refused, &err);
+    if (r == 0)
+        r = load_renew(options, &kept.record, kept.at, &refused, &renewed, &err);
+    if (r == 0) {
+        fprintf(stderr,
+                "%spoold: the configuration has %u error%s; the last good one, of %s, is used\n",
+                refused.text, refused.header->errors, refused.header->errors == 1 ? "" : "s",
+                date_format(kept.at, when));
+        load_result_fini(result);
+        *result = renewed;
+    } else if (r != -ENOENT) {
+        fprintf(stderr, "poold: no last good configuration can be used: %s\n", err.text);
+    }
+    last_good_fini(&kept);
+}
+
+/* Whoever started this program is its keeper, but its bytes are checked all the same. Returns the
+ * descriptor. */
 static int
 in_force_open(struct record *out, struct err *err)
 {
@@ -94,10 +129,29 @@ in_force_open(struct record *out, struct err *err)
     void *map = fstat(fd, &st) == 0 && st.st_size > 0
                     ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
                     : MAP_FAILED;
+    if (map != MAP_FAILED && record_open(out, map, (size_t)st.st_size) == 0)
+        return fd;
     close(fd);
-    if (map == MAP_FAILED || record_open(out, map, (size_t)st.st_size) != 0)
-        return err_set(err, -EINVAL, "what is in force cannot be read");
-    return 0;
+    return err_set(err, -EINVAL, "what is in force cannot be read");
+}
+
+/* What is in force becomes the last good configuration. */
+static int
+keep_run(const char *state_dir)
+{
+    struct record record; /* mapped until the end of this process */
+    struct err err;
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error to tell */
+    int r = in_force_open(&record, &err), fd = r;
+    if (r >= 0)
+        r = last_good_store(state_dir, record.header, record.size, &err);
+    if (r == 0)
+        r = give(LOADED_CONFIG, fd, &err);
+    if (r == 0)
+        return 0;
+    fprintf(stderr, "poold: the configuration in force is not kept as the last good one: %s\n",
+            err.text);
+    return 1;
 }
 
 static int
@@ -109,15 +163,23 @@ load_run(enum load_mode mode, struct load_options *options, load_refused_fn *ref
     /* The keeper is our parent; without it there is nobody to hold what would be made. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     alarm(LOAD_LIMIT_S); /* nothing here takes long but a user database that does not answer */
+    if (mode == LOAD_KEEP)
+        return keep_run(options->state_dir);
     if (mode == LOAD_FIRST && runtime_open(options->runtime, getppid(), &err) != 0) {
         fprintf(stderr, "poold: %s\n", err.text);
         return 1;
     }
-    if (mode == LOAD_AGAIN && in_force_open(&in_force, &err) != 0)
-        return not_loaded(&err);
+    if (mode == LOAD_AGAIN) {
+        int fd = in_force_open(&in_force, &err);
+        if (fd < 0)
+            return not_loaded(&err);
+        close(fd);
+    }
     options->in_force = in_force.header != NULL ? &in_force : NULL;
     if (load_compile(options, &result, &err) != 0)
         return not_loaded(&err);
+    if (mode == LOAD_FIRST && ((const struct record_header *)result.image)->errors > 0)
+        stand_in(options, &result);
     int status = load_give(mode, options, &result, refused);
     load_result_fini(&result);
     return status;

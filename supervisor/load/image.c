@@ -77,6 +77,16 @@ image_worker_count(const struct image *image)
     return count;
 }
 
+uint64_t
+image_serial(const void *bytes, size_t size)
+{
+    struct record_header header;
+    memcpy(&header, bytes, sizeof header);
+    header.serial = 0;
+    uint64_t hash = hash_bytes(HASH_START, &header, sizeof header);
+    return hash_mix(hash_bytes(hash, (const uint8_t *)bytes + sizeof header, size - sizeof header));
+}
+
 void *
 image_finish(const struct image *image, const struct record_header *like, size_t *size)
 {
@@ -99,7 +109,7 @@ image_finish(const struct image *image, const struct record_header *like, size_t
         buffer_fini(&all);
         return NULL;
     }
-    header.serial = hash_mix(hash_bytes(HASH_START, all.bytes, all.len));
+    header.serial = image_serial(all.bytes, all.len);
     memcpy(all.bytes, &header, sizeof header);
     *size = all.len;
     return all.bytes;

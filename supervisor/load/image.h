@@ -33,4 +33,7 @@ uint64_t image_worker_count(const struct image *); /* that all pools may have to
  * (free), or NULL when something failed. */
 void *image_finish(const struct image *, const struct record_header *header, size_t *size);
 
+/* What the serial of such an image is, of size bytes, at least a header. */
+uint64_t image_serial(const void *image, size_t size);
+
 #endif

@@ -60,6 +60,25 @@ put_top(const struct load *load, struct record_header *header)
     header->pools_max = in_force == NULL ? 0 : in_force->header->pools_max;
 }
 
+/* The last of it: what is of this start, and not of the files. */
+static int
+finish_words(struct load *load, struct record_header *header, struct load_result *result,
+             struct err *err)
+{
+    struct image *image = &load->image;
+    if (load->options->runtime != NULL && load->problems.count == 0)
+        engine_words_put(load, header);
+    capacity_set(header, image_socket_count(image), image_worker_count(image));
+    header->source = image_string(image, load->source);
+    buffer_add(&load->warnings, "", 1);
+    header->warnings = load->warning_count;
+    header->warning_text = image_bytes(image, load->warnings.bytes, load->warnings.len, 1);
+    buffer_add(&image->text, "", 1); /* whatever came last, the text area ends with NUL */
+    bool failed = load->failed || load->warnings.failed;
+    result->image = failed ? NULL : image_finish(image, header, &result->size);
+    return result->image == NULL ? err_set(err, -ENOMEM, "out of memory") : 0;
+}
+
 /* Turns what was compiled, or what was wrong, into the image. */
 static int
 finish(struct load *load, struct load_result *result, struct err *err)
@@ -75,17 +94,7 @@ finish(struct load *load, struct load_result *result, struct err *err)
         print_problems(load);
     }
     buffer_add(&image->text, "", 1); /* ends the errors; else "" at offset 0 is there already */
-    if (load->options->runtime != NULL && load->problems.count == 0)
-        engine_words_put(load, &header);
-    capacity_set(&header, image_socket_count(image), image_worker_count(image));
-    header.source = image_string(image, load->source);
-    buffer_add(&load->warnings, "", 1);
-    header.warnings = load->warning_count;
-    header.warning_text = image_bytes(image, load->warnings.bytes, load->warnings.len, 1);
-    buffer_add(&image->text, "", 1); /* whatever came last, the text area ends with NUL */
-    bool failed = load->failed || load->warnings.failed;
-    result->image = failed ? NULL : image_finish(image, &header, &result->size);
-    return result->image == NULL ? err_set(err, -ENOMEM, "out of memory") : 0;
+    return finish_words(load, &header, result, err);
 }
 
 static const struct load_files file_system = {.read = file_read, .match = file_match};
@@ -192,6 +201,34 @@ load_compile_text(const struct load_options *options, const char *text, size_t l
     struct load load;
     load_init(&load, options, options->config);
     int r = load_text(&load, &main, result, err);
+    load_fini(&load);
+    return r;
+}
+
+/* Its text stays in front, so that every offset in its records stays right. What was found out about
+ * this machine and this command line is found out again. */
+int
+load_renew(const struct load_options *options, const struct record *last_good, int64_t kept_at,
+           const struct record *refused, struct load_result *result, struct err *err)
+{
+    struct record_header header = *last_good->header;
+    struct load load;
+    struct image *image = &load.image;
+    load_init(&load, options, record_text(refused, refused->header->source));
+    image_fini(image);
+    *image = (struct image){0};
+    buffer_add(&image->pools, last_good->pools, header.pools * sizeof *last_good->pools);
+    buffer_add(&image->sockets, last_good->sockets, header.sockets * sizeof *last_good->sockets);
+    buffer_add(&image->text, last_good->text, header.text_size);
+    header.pools_max = 0;
+    header.engine = (struct record_strings){0};
+    header.errors_kept = refused->header->errors;
+    header.error_text = image_string(image, refused->text);
+    header.kept_at = kept_at;
+    identity_engine(&load, &header);
+    int r = load.problems.count > 0 ? err_set(err, -EINVAL, "the engine has no user") : 0;
+    if (r == 0)
+        r = finish_words(&load, &header, result, err);
     load_fini(&load);
     return r;
 }

@@ -22,7 +22,7 @@ struct load_options {
     const struct load_files *files; /* NULL: those of the file system */
     const char *config;             /* path; NULL: /etc/poold/poold.json, or the user's own */
     const char *engine_user;        /* NULL: LOAD_ENGINE_USER, for which 65534 stands in */
-    const char *state_dir; /* not read yet: this version keeps no last good configuration */
+    const char *state_dir; /* where the last good configuration is kept; NULL: nowhere */
     const char *runtime;   /* the keeper's directory, absolute; NULL: not for a keeper */
     const char *logs[LOAD_LOGS_MAX]; /* for the engine, as they were given */
     uint32_t log_count;
@@ -49,15 +49,23 @@ int load_compile_text(const struct load_options *, const char *text, size_t len,
                       struct load_result *, struct err *);
 void load_result_fini(struct load_result *);
 
-/* FIRST: poold starts. AGAIN: it runs, and keeps its directory, its lock and its control socket. */
-enum load_mode { LOAD_FIRST, LOAD_AGAIN };
+/* Makes last_good, which was kept at that time, fit for this start of poold, and puts the errors of
+ * refused with it (record.h, errors_kept). Returns 0 or a negative errno. */
+int load_renew(const struct load_options *, const struct record *last_good, int64_t kept_at,
+               const struct record *refused, struct load_result *, struct err *);
 
-/* `poold-engine --load` and `--reload`, with poold's own argv behind it: does what that asks for.
- * To run means to make the runtime directory (FIRST only), to compile the configuration, and to give
- * everything to the keeper (verbs.h). Returns the exit status, which at the start is poold's: 0
- * given or answered; 1 not given, 2 a wrong command line, 78 (EX_CONFIG, FIRST only: at AGAIN it is
- * for the keeper to tell) a configuration with errors; the reason is on stderr. refused is told of
- * such a configuration too, before the end; NULL: nobody is. */
+/* FIRST: poold starts. AGAIN: it runs, and keeps its directory, its lock and its control socket.
+ * KEEP: it runs, and the configuration in force becomes the last good one. */
+enum load_mode { LOAD_FIRST, LOAD_AGAIN, LOAD_KEEP };
+
+/* `poold-engine --load`, `--reload` and `--keep`, with poold's own argv behind it: does what that
+ * asks for. To run means to make the runtime directory (FIRST only), to compile the configuration,
+ * and to give everything to the keeper (verbs.h); when the files have errors, at FIRST, the last good
+ * configuration is given, if there is one. KEEP gives the configuration in force back once it is
+ * stored. Returns the exit status, which at the start is poold's: 0 given or answered; 1 not given,
+ * 2 a wrong command line, 78 (EX_CONFIG, FIRST only: at AGAIN it is for the keeper to tell) a
+ * configuration with errors; the reason is on stderr. refused is told of such a configuration too,
+ * before the end; NULL: nobody is. */
 int load_main(enum load_mode, int argc, char **argv, load_refused_fn *refused);
 
 /* The last step of it: result, in a sealed memfd. */

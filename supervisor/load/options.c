@@ -44,6 +44,24 @@ runtime_set(struct options *options, const char *given)
     return EXIT_USAGE;
 }
 
+/* Without a home there is none: then nothing is kept, and that is said when something should be. */
+static void
+state_set(struct options *options)
+{
+    const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    int len = 0;
+    if (options->load.state_dir != NULL)
+        return;
+    if (geteuid() == 0)
+        len = snprintf(options->state, sizeof options->state, "/var/lib/poold");
+    else if (xdg != NULL && xdg[0] == '/')
+        len = snprintf(options->state, sizeof options->state, "%s/poold", xdg);
+    else if (home != NULL && home[0] == '/')
+        len = snprintf(options->state, sizeof options->state, "%s/.local/state/poold", home);
+    if (len > 0 && (size_t)len < sizeof options->state)
+        options->load.state_dir = options->state;
+}
+
 int
 options_read(struct options *out, int argc, char **argv)
 {
@@ -77,6 +95,7 @@ options_read(struct options *out, int argc, char **argv)
             return option == HELP ? 0 : EXIT_USAGE;
         }
     }
+    state_set(out);
     if (optind >= argc)
         return out->asked == ASKED_TO_RUN ? runtime_set(out, runtime) : -1;
     fprintf(stderr, "poold: what is '%s'? There are only options\n", argv[optind]);

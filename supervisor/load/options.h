@@ -2,6 +2,8 @@
 #ifndef POOLD_LOAD_OPTIONS_H
 #define POOLD_LOAD_OPTIONS_H
 
+#include <limits.h>
+
 #include "supervisor/load/load.h"
 #include "supervisor/record.h"
 
@@ -11,6 +13,7 @@ struct options {
     enum asked asked;
     struct load_options load; /* its runtime is set when asked to run */
     char runtime[RECORD_RUNTIME_MAX + 1];
+    char state[PATH_MAX];
 };
 
 /* Reads argv, whose strings it borrows; load borrows from out too. Returns -1 to go on, else the

@@ -177,16 +177,21 @@ class Poold:
         events = self.call("events.recent", count=1)["events"]
         return events[-1]["seq"] if events else 0
 
+    def keeping(self):
+        """Whether the configuration in force is being stored as the last good one right now."""
+        return any(b"--keep" in processes.read(pid, "cmdline").split(b"\0")
+                   for pid in processes.descendants(self.pid))
+
     # --- descriptors
 
     def descriptors(self):
         """How many keeper and engine hold, when it has not changed for a while: children that wait
-        for work are made some milliseconds after one was used."""
+        for work are made some milliseconds after one was used, and a configuration is stored."""
         counts, since = None, time.monotonic()
-        while time.monotonic() - since < 0.1:
+        while counts is None or time.monotonic() - since < 0.1:
             with self.control() as control:
                 status = control.call("server.status")
-                if status["clients"]["connected"] != 1:
+                if status["clients"]["connected"] != 1 or self.keeping():
                     continue
                 now = (processes.descriptors(self.pid),
                        processes.descriptors(status["engine_pid"]))
