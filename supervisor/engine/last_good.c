@@ -16,7 +16,7 @@ last_good_tell(struct shell *shell)
     const char *errors = record_text(&shell->record, header->error_text);
     struct event_fields fields = {0};
     char when[UNIT_TEXT_MAX];
-    if (header->errors_kept == 0 || shell->hello.u.hello.restarts > 0)
+    if (header->errors_kept == 0)
         return;
     fields_number(&fields, "errors", header->errors_kept);
     fields_string(&fields, "file", record_text(&shell->record, header->source));

@@ -5,7 +5,8 @@
 #include "supervisor/engine/shell.h"
 #include "supervisor/verbs.h"
 
-/* At poold's start: that it runs with the last good configuration, because the files have errors. */
+/* At poold's start, of its first engine: that it runs with the last good configuration, because the
+ * files have errors. */
 void last_good_tell(struct shell *);
 
 /* Whether the configuration in force is still to be stored as the last good one. */
