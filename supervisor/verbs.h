@@ -124,7 +124,7 @@ struct verb {
             uint16_t exit_code;   /* how the engine before ended: si_code, si_status */
             uint16_t exit_status;
             uint64_t away_ms;  /* since the end of the engine before */
-            uint32_t launcher; /* bool: parked children are in use */
+            uint32_t launcher; /* bool: one makes the children; else the keeper, one by one */
         } hello;
     } u;
 };

@@ -243,9 +243,14 @@ tell_started(struct shell *shell)
     char text[512];
     if (shell->hello.u.hello.restarts == 0) {
         const char *warning = record_text(&shell->record, shell->record.header->warning_text);
-        snprintf(text, sizeof text, "poold %s started with %u pool%s from %s%s%.*s", POOLD_VERSION,
-                 shell->record.header->pools, shell->record.header->pools == 1 ? "" : "s",
+        snprintf(text, sizeof text, "poold %s started with %u pool%s from %s%s%s%.*s",
+                 POOLD_VERSION, shell->record.header->pools,
+                 shell->record.header->pools == 1 ? "" : "s",
                  record_text(&shell->record, shell->record.header->source),
+                 shell->hello.u.hello.launcher != 0
+                     ? ""
+                     : "; workers start slower here, the keeper makes them one by one: a system "
+                       "call filter refuses clone with CLONE_PARENT",
                  warning[0] != '\0' ? "; " : "", (int)strcspn(warning, "\n"), warning);
         tell_self(shell, EVENT_SUPERVISOR_STARTED, &fields, text);
         last_good_tell(shell);

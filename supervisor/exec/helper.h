@@ -22,7 +22,7 @@ struct failure {
 _Noreturn void launcher_run(void);
 
 /* What is the same for every child and passes from parent to child: standard descriptors, OOM
- * score, root's locks. Done once, by the launcher. */
+ * score, root's locks. Done once, by the launcher; by a child itself that has none. */
 struct failure heritage_make(void);
 
 /* A child's whole life: prepare what no specification changes, wait for the specification, become

@@ -1,9 +1,11 @@
 /* spec.h - what keeper and poold-exec say to each other: how poold-exec is started, what a child is
  * told to become, and what it answers.
  *
- * poold-exec is started by its descriptor with one of two words as argv[1]:
+ * poold-exec is started by its descriptor with one of three words as argv[1]:
  *   launch  HELPER_LINK_FD is the launcher's link: each struct launch_request carries one
  *           descriptor, a new child's link, and is answered with a struct launch_reply, in order.
+ *   child   HELPER_LINK_FD is its link as a child: the keeper has made it itself, because a filter
+ *           refuses the launcher's clone.
  *   engine  UID GID ARGV0 ...: takes that identity and executes HELPER_ENGINE_FD; the engine finds
  *           its own link at HELPER_LINK_FD. No specification: there is nothing in it to say.
  *

@@ -45,6 +45,8 @@ helper_main(long *stack)
     signals_reset();
     if (argc == 2 && word_is(argv[1], "launch"))
         launcher_run();
+    if (argc == 2 && word_is(argv[1], "child"))
+        child_run(HELPER_LINK_FD, heritage_make());
     if (argc >= 5 && word_is(argv[1], "engine"))
         engine_run(argv + 2, argv + argc + 1);
     sys_exit(HELPER_EXIT); /* started by hand: it has nothing to say to a person */

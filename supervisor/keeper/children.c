@@ -1,8 +1,10 @@
 /* children.c - the supply of children: the launcher that makes them, and those that are parked.
  *
+ * Where a filter refuses the launcher's clone, the keeper makes them itself, one by one.
  * No pid is signalled here: a child or a launcher ends by itself when its link is closed, and whoever
  * died unused is reaped as a stray. What the dead launcher was asked for is asked of the next one:
  * children that it made without saying so have no specification, so nothing is started twice. */
+#include <poll.h>
 #include <sys/syscall.h>
 
 #include "supervisor/keeper/keeper.h"
@@ -10,6 +12,7 @@
 #define REFILL_MS 3    /* after use: the replacement that just started goes first */
 #define REST_MS   1000 /* after a child that could not be made */
 #define DELAY_MS  100  /* for each launcher in a row that made no child */
+#define FIRST_MS  1000 /* for the first answer, at the start */
 #define PATIENCE  5u   /* after as many, who waits for a child is told that there is none */
 
 static struct child *
@@ -63,13 +66,38 @@ child_refused(struct keeper *k, struct child *child, enum spawn_step step, int e
         spawn_fail(k, step, error);
 }
 
+/* The first that is owed; pid: or a negative errno. */
+static void
+child_made(struct keeper *k, pid_t pid)
+{
+    struct children *children = &k->children;
+    struct child *child = child_at(children, children->made);
+    enum spawn_step step = STEP_CLONE;
+    int error = MIN(pid, 0);
+    child->pid = pid;
+    if (error == 0 && !k->sweeping)
+        child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
+    if (error == 0)
+        error = k->sweeping || child->pidfd >= 0 ? channel_open(k, child, &step) : -errno;
+    if (error != 0)
+        child_refused(k, child, step, -error); /* without a link it is nobody's any more */
+    children->failures = 0;
+    children->made++;
+}
+
 /* Brings the number of children, made or asked for, to wanted, as far as the launcher takes it: its
- * answers, or time, bring us here again. */
+ * answers, or time, bring us here again. Alone no more at a time than may hold up the loop. */
 static void
 children_ask(struct keeper *k, uint32_t wanted)
 {
+    static const char *const argv[] = {"poold-exec", "child", NULL};
     const struct launch_request request = {.version = SPEC_VERSION};
     struct children *children = &k->children;
+    while (children->alone && children->count < MIN(wanted, PARKED_MAX)) {
+        struct child *child = child_at(children, children->count++);
+        *child = (struct child)CHILD_NONE;
+        child_made(k, program_start(HELPER_IMAGE_FD, argv, &child->link));
+    }
     while (children->launcher >= 0 && children->count < MIN(wanted, CHILDREN_MAX)) {
         struct child child = CHILD_NONE;
         int pair[2] = {-1, -1};
@@ -91,8 +119,8 @@ children_ask(struct keeper *k, uint32_t wanted)
     }
 }
 
-void
-children_serve(struct keeper *k)
+static void
+children_give(struct keeper *k)
 {
     struct children *children = &k->children;
     while (k->workers.waiting_count > 0 && children->made > 0) {
@@ -100,7 +128,15 @@ children_serve(struct keeper *k)
             spawn_give(k, child_at(children, 0));
         child_drop(children);
     }
+}
+
+void
+children_serve(struct keeper *k)
+{
+    struct children *children = &k->children;
+    children_give(k);
     children_ask(k, k->workers.waiting_count);
+    children_give(k); /* alone they are there at once */
     /* Parked again, but not in the way of what was just started. */
     if (children->count < children->parked)
         timer_earliest(k, TIMER_REFILL, MAX(k->now + REFILL_MS, children->not_before));
@@ -119,18 +155,11 @@ reply_read(struct keeper *k)
         launcher_ended(k, ECHILD);
         return false;
     }
-    struct child *child = child_at(children, children->made);
-    enum spawn_step step = STEP_CLONE;
-    int error = MIN(reply.pid, 0);
-    child->pid = reply.pid;
-    if (error == 0 && !k->sweeping)
-        child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
-    if (error == 0)
-        error = k->sweeping || child->pidfd >= 0 ? channel_open(k, child, &step) : -errno;
-    if (error != 0)
-        child_refused(k, child, step, -error); /* without a link it is nobody's any more */
-    children->failures = 0;
-    children->made++;
+    children->alone = clone_is_refused(-reply.pid);
+    if (children->alone)
+        launcher_ended(k, -reply.pid);
+    else
+        child_made(k, reply.pid);
     return true;
 }
 
@@ -169,9 +198,10 @@ children_refill(struct keeper *k)
     }
     children->made -= children->count - kept;
     children->count = kept;
-    if (children->launcher < 0)
+    if (children->launcher < 0 && !children->alone)
         launcher_start(k);
     children_ask(k, k->workers.waiting_count + children->parked);
+    children_serve(k);
 }
 
 void
@@ -181,6 +211,10 @@ children_open(struct keeper *k)
     k->children.launcher = -1;
     k->children.parked = (uint32_t)MIN(MAX(cores, 1) * 2, (long)PARKED_MAX);
     children_refill(k);
+    /* By its first answer, which the engine is told of: whether there can be a launcher at all. */
+    struct pollfd answer = {.fd = k->children.launcher, .events = POLLIN};
+    if (answer.fd >= 0 && poll(&answer, 1, FIRST_MS) == 1)
+        launcher_ready(k, 0);
 }
 
 void

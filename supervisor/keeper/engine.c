@@ -165,7 +165,7 @@ engine_greet(struct keeper *k)
                                      .workers_max = k->workers.places,
                                      .exit_code = engine->exit_code,
                                      .exit_status = engine->exit_status,
-                                     .launcher = 1}};
+                                     .launcher = !k->children.alone}};
     if (engine->restarts > 0)
         hello.u.hello.away_ms = clock_now() - engine->ended_at;
     message_add(k, hello, NONE);

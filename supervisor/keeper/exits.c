@@ -2,9 +2,11 @@
  *
  * A link that closes without a word means exec, or death before exec. The kernel tells them apart:
  * a child of the launcher has the flag PF_FORKNOEXEC until its exec is past the point of no return,
- * which is before its link is closed, and a zombie keeps it. */
+ * which is before its link is closed, and a zombie keeps it. A child that the keeper made has executed
+ * poold-exec: who exits under that name has executed nothing else. */
 #include "supervisor/keeper/keeper.h"
 
+#define PF_EXITING    0x04u
 #define PF_FORKNOEXEC 0x40u
 #define AGAIN_MS      1000 /* to the next look for strays, while some may be hidden */
 
@@ -33,6 +35,7 @@ link_read(struct keeper *k, struct worker *worker, bool dead)
 {
     struct spec_failure failure;
     char name[16];
+    unsigned flags;
     ssize_t size = recv(worker->child.link, &failure, sizeof failure, MSG_DONTWAIT);
     if (size < 0 && errno == EAGAIN && !dead)
         return;
@@ -40,7 +43,8 @@ link_read(struct keeper *k, struct worker *worker, bool dead)
         failure.step < SPAWN_STEP_COUNT) {
         worker->step = failure.step;
         worker->error = failure.error;
-    } else if ((stat_read(worker->child.pid, name) & PF_FORKNOEXEC) != 0) {
+    } else if (((flags = stat_read(worker->child.pid, name)) & PF_FORKNOEXEC) != 0 ||
+               ((flags & PF_EXITING) != 0 && strcmp(name, HELPER_NAME) == 0)) {
         worker->step = STEP_KILLED;
     }
     fd_close(&worker->child.link);

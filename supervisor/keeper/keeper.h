@@ -61,7 +61,7 @@ enum timer { TIMERS(TIMER_) TIMER_COUNT };
 TAGS(TAG_HANDLER_)
 TIMERS(TIMER_HANDLER_)
 
-/* A process that the launcher made, with what it will speak through once it is a worker: all of it
+/* A process that the launcher made, or we, with what it will speak through once it is a worker: all of it
  * is made ahead, off the path between a death and its replacement. Descriptors: -1: none. */
 struct child {
     pid_t pid;
@@ -82,6 +82,7 @@ struct children {
     struct child v[CHILDREN_MAX];
     uint32_t at, made, count;
     uint32_t parked;   /* that many are kept ready */
+    bool alone;        /* a launcher's clone is refused: the keeper makes them one by one */
     int launcher;      /* its link; -1: there is none now */
     uint32_t failures; /* of launchers, in a row */
     msec not_before;   /* no launcher and no parking before that */
@@ -204,6 +205,7 @@ void *table_map(size_t count, size_t size); /* zeroed, paid for by use; NULL: no
 int programs_open(struct keeper *k); /* status */
 /* Starts HELPER_IMAGE_FD or HELPER_ENGINE_FD, which gets the other end of link. Returns its pid. */
 pid_t program_start(int image, const char *const *argv, int *link);
+bool clone_is_refused(int error); /* a positive one: by a filter or the kernel, for good */
 
 /* loader.c */
 int loader_run(struct keeper *k);                     /* status; k->done: that was all */

@@ -37,12 +37,31 @@ programs_open(struct keeper *k)
     return 0;
 }
 
+bool
+clone_is_refused(int error)
+{
+    return error == EPERM || error == ENOSYS || error == EINVAL;
+}
+
+/* In a copy of the keeper, so only what is async-signal-safe. */
+_Noreturn static void
+copy_execute(const char *path, const char *const *argv, int link, const sigset_t *mask)
+{
+    static const char text[] = "poold: cannot execute poold-exec or poold-engine\n";
+    if (dup2(link, HELPER_LINK_FD) >= 0 && fcntl(HELPER_ENGINE_FD, F_SETFD, 0) == 0 &&
+        sigprocmask(SIG_SETMASK, mask, NULL) == 0)
+        execve(path, (char *const *)(uintptr_t)argv, environ);
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(HELPER_EXIT);
+}
+
 pid_t
 program_start(int image, const char *const *argv, int *link)
 {
+    static bool copying; /* a filter refuses children that share our memory until their exec */
     char path[32];
     int pair[2];
-    pid_t pid;
+    pid_t pid = -1;
     sigset_t none;
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_t actions;
@@ -60,10 +79,18 @@ program_start(int image, const char *const *argv, int *link)
     if (error == 0)
         error = posix_spawn_file_actions_adddup2(&actions, HELPER_ENGINE_FD, HELPER_ENGINE_FD);
     snprintf(path, sizeof path, "/proc/self/fd/%d", image);
-    if (error == 0)
+    if (error == 0 && !copying) {
         error =
             posix_spawn(&pid, path, &actions, &attributes, (char *const *)(uintptr_t)argv, environ);
+        copying = clone_is_refused(error);
+    }
     posix_spawn_file_actions_destroy(&actions);
+    if (copying) {
+        pid = fork();
+        error = pid < 0 ? errno : 0;
+        if (pid == 0)
+            copy_execute(path, argv, pair[1], &none);
+    }
     close(pair[1]);
     return error == 0 ? pid : -error;
 }

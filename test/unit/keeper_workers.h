@@ -259,6 +259,25 @@ teardown_without_pidfd(void **state)
     return world_destroy(state);
 }
 
+/* Where a filter refuses the launcher's clone, and where it refuses posix_spawn's as well. */
+static inline int
+setup_alone(void **state)
+{
+    int status = world_create(state);
+    if (status == 0)
+        ((struct world *)*state)->refused = CLONE_PARENT;
+    return status;
+}
+
+static inline int
+setup_copying(void **state)
+{
+    int status = world_create(state);
+    if (status == 0)
+        ((struct world *)*state)->refused = CLONE_PARENT | CLONE_VFORK;
+    return status;
+}
+
 /* For main() of a test: plays what it was started as. -1: nothing, run the tests. */
 static inline int
 keeper_test_main(int argc, char **argv)
@@ -270,6 +289,8 @@ keeper_test_main(int argc, char **argv)
 /* clang-format off */
 #define CLAIM(f)          cmocka_unit_test_setup_teardown(f, world_create, world_destroy)
 #define CLAIM_NO_PIDFD(f) {#f " (no pidfd)", f, setup_without_pidfd, teardown_without_pidfd, NULL}
+#define CLAIM_ALONE(f)    {#f " (no launcher)", f, setup_alone, world_destroy, NULL}, \
+                          {#f " (only fork)", f, setup_copying, world_destroy, NULL}
 /* clang-format on */
 
 #endif

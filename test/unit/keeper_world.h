@@ -33,6 +33,7 @@
 #include "supervisor/load/options.h"
 #include "supervisor/load/runtime.h"
 #include "supervisor/verbs.h"
+#include "test/unit/keeper_filter.h"
 #include "test/unit/record_blob.h"
 
 #define WAIT_MS 10000 /* for anything that must happen; a machine under load is slow, not wrong */
@@ -59,8 +60,9 @@ struct world {
     pid_t keeper;
     struct engine_link engine;
     uint64_t request;
-    const int *given; /* descriptors that poold is started with from 3 on, ends with -1; NULL: none */
-    pid_t given_to; /* what LISTEN_PID says of them; 0: poold itself */
+    const int *given; /* what poold is started with from 3 on, ends with -1; NULL: nothing */
+    pid_t given_to;   /* what LISTEN_PID says of them; 0: poold itself */
+    unsigned refused; /* with one of these flags poold's clone is refused */
 };
 
 /* --- the fake programs ----------------------------------------------------------------------- */
@@ -380,6 +382,8 @@ world_poold(struct world *world, int err_fd)
             dup2(err_fd, STDERR_FILENO);
         if (world->given != NULL)
             world_give(world);
+        if (world->refused != 0 && !clone_refuse(world->refused))
+            _exit(125);
         execl(poold, "poold", "--runtime-dir", world->runtime, "--config", world->config, NULL);
         _exit(126);
     }

@@ -307,6 +307,35 @@ a_dead_launcher_is_replaced_and_nothing_is_spawned_twice(void **state)
 }
 
 static void
+where_a_launchers_clone_is_refused_there_is_no_launcher(void **state)
+{
+    struct world *world = *state;
+    pid_t pids[8];
+    pool_of(world, "shop", "wait", NULL)->settings.workers_max = MANY;
+    world_start(world);
+    assert_int_equal(world->engine.hello.u.hello.launcher, 0);
+    /* All at once, far more than are parked. */
+    for (uint32_t slot = 0; slot < MANY; slot++)
+        ask(world, (struct verb){.kind = VERB_SPAWN, .worker = worker_of(0, slot, 1)});
+    unsigned executed[MANY] = {0};
+    for (uint32_t left = MANY; left > 0;) {
+        struct report report = told(world);
+        if (report.verb.kind == VERB_EXECUTED) {
+            assert_int_equal(++executed[report.verb.worker.slot], 1);
+            left--;
+        } else {
+            assert_int_equal(report.verb.kind, VERB_SPAWNED);
+        }
+        report_close(&report);
+    }
+    WORLD_WAIT(helpers_of(world, true, pids, 8) == spare_sockets());
+    assert_int_equal(helpers_of(world, false, pids, 8), 0);
+    engine_kill(world);
+    assert_int_equal(world->engine.hello.u.hello.launcher, 0);
+    world_leave(world, 0);
+}
+
+static void
 parked_children_that_are_killed_are_replaced(void **state)
 {
     struct world *world = *state;
@@ -513,17 +542,23 @@ main(int argc, char **argv)
         CLAIM(children_that_hang_hold_nobody_up),
         CLAIM(death_before_exec_is_told_as_that),
         CLAIM_NO_PIDFD(death_before_exec_is_told_as_that),
+        CLAIM_ALONE(death_before_exec_is_told_as_that),
         CLAIM(an_exec_that_hangs_holds_nobody_up_and_can_be_killed),
+        CLAIM_ALONE(an_exec_that_hangs_holds_nobody_up_and_can_be_killed),
         CLAIM(a_new_engine_is_told_everything_that_lives_and_died),
         CLAIM_NO_PIDFD(a_new_engine_is_told_everything_that_lives_and_died),
+        CLAIM_ALONE(a_new_engine_is_told_everything_that_lives_and_died),
         CLAIM(no_engine_blocks_no_worker),
         CLAIM(a_dead_launcher_is_replaced_and_nothing_is_spawned_twice),
+        CLAIM_ALONE(where_a_launchers_clone_is_refused_there_is_no_launcher),
         CLAIM(parked_children_that_are_killed_are_replaced),
         CLAIM_NO_PIDFD(parked_children_that_are_killed_are_replaced),
+        CLAIM_ALONE(parked_children_that_are_killed_are_replaced),
         CLAIM(an_engine_that_does_not_read_loses_nothing),
         CLAIM(an_engine_that_speaks_nonsense_is_replaced),
         CLAIM(a_worker_whose_socket_is_not_bound_is_refused),
         CLAIM(without_descriptors_a_spawn_fails_at_its_step),
+        CLAIM_ALONE(without_descriptors_a_spawn_fails_at_its_step),
         CLAIM(signals_from_outside_are_passed_on),
         CLAIM(the_last_words_of_an_engine_count),
         CLAIM(a_stop_without_any_engine_kills_the_workers),

@@ -442,6 +442,7 @@ main(int argc, char **argv)
         CLAIM(a_second_poold_is_refused_and_touches_nothing),
         CLAIM(what_a_killed_poold_left_is_removed_and_nothing_else),
         CLAIM(parked_children_end_with_a_killed_poold),
+        CLAIM_ALONE(parked_children_end_with_a_killed_poold),
         CLAIM(a_runtime_path_that_cannot_be_trusted_is_refused),
         CLAIM(a_directory_that_others_live_by_keeps_its_mode_and_files),
         CLAIM(a_configuration_with_errors_starts_nothing),
@@ -453,6 +454,7 @@ main(int argc, char **argv)
         CLAIM(a_unix_path_is_replaced_only_when_nobody_listens),
         CLAIM(every_address_means_ipv4_too),
         CLAIM(the_engine_has_no_rights_and_no_terminal),
+        CLAIM_ALONE(the_engine_has_no_rights_and_no_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
