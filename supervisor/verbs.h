@@ -139,6 +139,8 @@ _Static_assert(sizeof(struct verb) == 104, "a verb is 104 bytes on every machine
  * ends, with the loader's exit status. `--reload` gives a configuration alone; `--keep` gives the one
  * in force back, once it is stored. */
 #define LOADER_LINK_FD 3
+/* The name of its process; as no exec can give it (a slash), it is not taken for a worker's stray. */
+#define LOADER_NAME "poold/load"
 enum loaded {
     LOADED_RUNTIME, /* the runtime directory */
     LOADED_LOCK,    /* the lock file in it, locked: the lock goes with the open file */

@@ -80,13 +80,19 @@ print_plan(const struct ctl *ctl, const json_t *result, bool applied)
     long long added = ctl_integer(totals, "added"), removed = ctl_integer(totals, "removed"),
               changed = ctl_integer(totals, "changed"), more = ctl_integer(result, "more");
     size_t i;
-    json_t *pool;
+    json_t *pool, *key;
+    json_array_foreach(json_object_get(result, "keys"), i, key)
+    {
+        print_key(key);
+    }
     json_array_foreach(json_object_get(result, "pools"), i, pool)
     {
         print_pool(ctl, pool);
     }
     if (more > 0)
         printf("... and %lld more pools\n", more);
+    if (removed > 0 && ctl_integer(result, "pool_count") == 0)
+        fprintf(stderr, "warning: no pool is left in %s\n", ctl_string(result, "file"));
     if (added + removed + changed == 0)
         printf("%s: %s\n", ctl_string(result, "file"),
                json_is_true(json_object_get(result, "changed")) ? "no pool changes"
@@ -117,8 +123,12 @@ ask_supervisor(struct ctl *ctl, const char *method)
     if (exit_status != CTL_DONE)
         return exit_status;
     json_t *answer = ctl_ask(ctl, method, NULL, &err);
-    if (answer == NULL)
+    if (answer == NULL) {
+        if (strcmp(method, "config.apply") == 0)
+            ctl_complain(NULL, "\"poolctl config diff\" tells what is not in force yet",
+                         "no answer came: if it was begun, it goes on");
         return ctl_say_lost(&err);
+    }
     const json_t *error = json_object_get(answer, "error");
     const json_t *result = json_object_get(answer, "result");
     if (error != NULL) {

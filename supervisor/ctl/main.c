@@ -235,7 +235,7 @@ check_verb(const struct ctl *ctl, const struct verb *verb, unsigned given)
         return usage();
     }
     if (ctl->argc < verb->least) {
-        ctl_complain(verb->name, NULL, "which pool?");
+        ctl_complain(verb->name, NULL, "%s %s: nothing is named", verb->name, verb->arguments);
         return usage();
     }
     if (ctl->argc > verb->most) {

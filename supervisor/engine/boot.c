@@ -232,7 +232,7 @@ tell_self(struct shell *shell, enum event_id id, struct event_fields *fields, co
 {
     fields_string(fields, "version", POOLD_VERSION);
     fields_number(fields, "pid", shell->hello.u.hello.keeper_pid);
-    fields_number(fields, "pools", shell->record.header->pools);
+    fields_number(fields, "pools", shell->record.header->pools_present);
     events_emit(shell->events, id, NULL, (struct worker_id){0}, fields, "%s", text);
 }
 
@@ -244,8 +244,8 @@ tell_started(struct shell *shell)
     if (shell->hello.u.hello.restarts == 0) {
         const char *warning = record_text(&shell->record, shell->record.header->warning_text);
         snprintf(text, sizeof text, "poold %s started with %u pool%s from %s%s%s%.*s",
-                 POOLD_VERSION, shell->record.header->pools,
-                 shell->record.header->pools == 1 ? "" : "s",
+                 POOLD_VERSION, shell->record.header->pools_present,
+                 shell->record.header->pools_present == 1 ? "" : "s",
                  record_text(&shell->record, shell->record.header->source),
                  shell->hello.u.hello.launcher != 0
                      ? ""
@@ -333,6 +333,8 @@ shell_boot(struct shell *shell)
     } else {
         shell->boot = BOOT_DONE;
         tell_adopted(shell);
+        if (state_stops(shell->state)->apply) /* the engine before did not live to finish it */
+            config_ask(shell->config, true);
     }
 }
 

@@ -104,6 +104,8 @@ config_end(struct config *config)
     struct config_outcome outcome = outcome_of(config);
     control_config_planned(config->shell->control, config->round, &outcome);
     control_config_ended(config->shell->control, config->round, &outcome);
+    if (config->apply && !config->again_apply)
+        state_stops(config->shell->state)->apply = false;
     if (config->phase != TELLING)
         shell_ask(config->shell, VERB_DROP, (struct verb){0});
     map_close(&config->loaded);
@@ -142,6 +144,8 @@ config_refuse(struct config *config)
 uint64_t
 config_ask(struct config *config, bool apply)
 {
+    if (apply)
+        state_stops(config->shell->state)->apply = true;
     if (config->phase == IDLE) {
         round_begin(config, apply);
         return config->round;
@@ -219,12 +223,14 @@ plan_step(struct config *config)
     }
     if (config->next < places)
         return;
+    if (!fits(config)) {
+        config_refuse(config);
+        return;
+    }
     struct config_outcome outcome = outcome_of(config);
     control_config_planned(config->shell->control, config->round, &outcome);
     if (!config->apply)
         config_end(config);
-    else if (!fits(config))
-        config_refuse(config);
     else
         config_enter(config, BINDING);
 }

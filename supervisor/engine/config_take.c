@@ -84,7 +84,10 @@ say_not_bound(struct config *config, const struct record_socket *socket, int err
                  record_text(before, own->address),
                  record_text(before, before->pools[own->pool].name));
     else if (error == EADDRINUSE && holder_find(socket, holder)[0] != '\0')
-        snprintf(who, sizeof who, "; user %s has it", holder);
+        snprintf(who, sizeof who,
+                 "; user %s has it, or a worker of poold that drains or keeps old settings: then "
+                 "apply again when it has gone",
+                 holder);
     snprintf(config->why, sizeof config->why, "pool %s: the address %s cannot be bound: %s%s",
              record_text(after, after->pools[socket->pool].name),
              record_text(after, socket->address), strerror(error), who);

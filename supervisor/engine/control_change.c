@@ -361,6 +361,14 @@ change_state(struct client *client, const struct request *request, enum call_kin
 void
 method_pool_start(struct client *client, const struct request *request)
 {
+    const char *refused = shell_refused(client->control->shell, request->pool);
+    if (refused[0] != '\0') {
+        control_audit(client, "pool.start", request->pool_name,
+                      "refused: it cannot start as it is");
+        reply_error(client, request->id, ERROR_FAILED, NULL,
+                    "it cannot start as it is configured: %s", refused);
+        return;
+    }
     change_state(client, request, CALL_START);
 }
 
@@ -409,7 +417,7 @@ method_pool_recycle(struct client *client, const struct request *request)
     if (call != NULL)
         call->answered = &answered;
     control_audit(client, "pool.recycle", request->pool_name,
-          before.rolling ? "merged with the recycle under way" : "accepted");
+                  before.rolling ? "merged with the recycle under way" : "accepted");
     change_feed(control, EV_POOL_RECYCLE, request->pool);
     if (call == NULL) {
         change_answer(client, request, !before.rolling);
@@ -426,7 +434,8 @@ method_server_shutdown(struct client *client, const struct request *request)
 {
     struct shell_status status;
     shell_status(client->control->shell, &status);
-    control_audit(client, "server.shutdown", NULL, status.stopping ? "accepted: hurry" : "accepted");
+    control_audit(client, "server.shutdown", NULL,
+                  status.stopping ? "accepted: hurry" : "accepted");
     struct reply reply = reply_begin(client, request->id);
     json_out_open(reply.out, NULL, '{');
     json_out_bool(reply.out, "stopping", true);

@@ -105,6 +105,39 @@ serial_describe(struct json_out *out, const char *key, const struct record *reco
     json_out_string(out, key, serial);
 }
 
+/* Keys of the file itself that the records have as numbers; facilities and levels have words. */
+static void
+file_key_describe(struct json_out *out, const char *path, uint32_t from, uint32_t to)
+{
+    const struct config_key *key = key_find(SCOPE_TOP, path);
+    size_t count;
+    const char *const *words = key_words(key->type, &count);
+    if (from == to)
+        return;
+    json_out_open(out, NULL, '{');
+    json_out_string(out, "key", path);
+    if (count > 0) {
+        json_out_string(out, "from", from < count ? words[from] : NULL);
+        json_out_string(out, "to", to < count ? words[to] : NULL);
+    } else {
+        json_out_number(out, "from", from);
+        json_out_number(out, "to", to);
+    }
+    json_out_string(out, "takes_effect", key_effect_name(key->effect));
+    json_out_close(out, '}');
+}
+
+static void
+file_keys_describe(struct json_out *out, const struct record_header *before,
+                   const struct record_header *after)
+{
+    json_out_open(out, "keys", '[');
+    file_key_describe(out, "log.facility", before->log_facility, after->log_facility);
+    file_key_describe(out, "log.level", before->log_level, after->log_level);
+    file_key_describe(out, "limits.starts", before->starts_max, after->starts_max);
+    json_out_close(out, ']');
+}
+
 static void
 plan_describe(struct json_out *out, const struct config_outcome *outcome)
 {
@@ -122,6 +155,7 @@ plan_describe(struct json_out *out, const struct config_outcome *outcome)
     json_out_number(out, "opened", totals->opened);
     json_out_number(out, "closed", totals->closed);
     json_out_close(out, '}');
+    file_keys_describe(out, outcome->before->header, outcome->after->header);
     json_out_open(out, "pools", '[');
     for (uint32_t i = 0; i < outcome->places_len; i++)
         pool_describe(out, outcome, outcome->places[i]);

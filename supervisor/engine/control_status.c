@@ -234,8 +234,10 @@ pool_describe(struct json_out *out, const struct control *control, const struct 
     json_out_open(out, NULL, '{');
     json_out_string(out, "name", shell_pool_name(shell, pool));
     json_out_string(out, "state", pool_state_name(view.state));
-    text_or_null(out, "reason", pool_reason_name(view.reason));
-    json_out_string(out, "wanted", view.wanted_up ? "started" : "stopped");
+    const char *refused = shell_refused(shell, pool);
+    bool is_refused = refused[0] != '\0' && !view.wanted_up;
+    text_or_null(out, "reason", is_refused ? refused : pool_reason_name(view.reason));
+    json_out_string(out, "wanted", view.wanted_up || is_refused ? "started" : "stopped");
     date(out, "since", dates, view.since);
     json_out_open(out, "size", '{');
     json_out_number(out, "min", view.workers_min);

@@ -54,6 +54,12 @@ shell_pool_name(const struct shell *shell, uint32_t pool)
     return record_text(&shell->record, shell->record.pools[pool].name);
 }
 
+const char *
+shell_refused(const struct shell *shell, uint32_t pool)
+{
+    return record_text(&shell->record, shell->record.pools[pool].refused);
+}
+
 void
 shell_worker(const struct shell *shell, uint32_t handle, struct shell_worker *out)
 {

@@ -49,6 +49,9 @@ const char *shell_pool_name(const struct shell *, uint32_t pool);
 /* False: the place of a pool that was taken out of the configuration and has gone. */
 bool shell_pool_is_there(const struct shell *, uint32_t pool);
 
+/* Why the pool cannot start as it is configured; "": it can. */
+const char *shell_refused(const struct shell *, uint32_t pool);
+
 /* The address of the pool's socket that could not be bound last. */
 const char *shell_bind_failure(const struct shell *, uint32_t pool);
 /* That socket; NULL: none. */

@@ -27,6 +27,7 @@ void *state_ring(struct state *);
 struct state_stops {
     uint32_t fed;     /* SHUTDOWN events that the core was given */
     uint32_t outside; /* of the keeper's signals, those that are among them */
+    uint32_t apply;   /* bool: somebody wants the configuration applied, and it is not done yet */
 };
 struct state_stops *state_stops(struct state *);
 

@@ -112,10 +112,10 @@ exits_sweep(struct keeper *k)
         struct verb verb = {.kind = VERB_STRAY, .pid = info.si_pid};
         stat_read(info.si_pid, verb.u.name);
         waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
-        if (verb.pid == k->next.pid)
-            k->next.pid = 0; /* a loader: its link has told */
-        else if (strcmp(verb.u.name, HELPER_NAME) == 0)
+        if (strcmp(verb.u.name, HELPER_NAME) == 0)
             children_died(k, verb.pid);
+        else if (strcmp(verb.u.name, LOADER_NAME) == 0)
+            ; /* its link has told */
         else
             message_add(k, verb, NONE);
     }

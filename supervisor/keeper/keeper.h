@@ -164,7 +164,6 @@ struct messages { /* a ring */
 
 /* A configuration that was loaded, or is being, while another one is in force. */
 struct next {
-    pid_t pid;        /* of the last loader, until it is reaped */
     int link;         /* to it; -1: none loads */
     int fd;           /* memfd; -1: nothing was loaded */
     uint16_t answer;  /* VERB_LOADED or VERB_KEPT */
@@ -178,9 +177,9 @@ struct keeper {
     bool sweeping;            /* no room for pidfds, deaths are looked for */
     struct rlimit nofile;     /* that poold was started with */
     int epoll_fd, signal_fd, state_fd;
-    int loaded[LOADED_COUNT];    /* what the loader gave; -1: nothing */
-    struct record record;        /* LOADED_CONFIG, mapped */
-    struct socket_slot *sockets; /* one per socket record */
+    int loaded[LOADED_COUNT];       /* what the loader gave; -1: nothing */
+    struct record record;           /* LOADED_CONFIG, mapped */
+    struct socket_slot *sockets;    /* one per socket record */
     int inherited, inherited_count; /* descriptors that poold was started with, the first of them */
     struct next next;
     struct workers workers;

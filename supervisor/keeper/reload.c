@@ -51,7 +51,7 @@ next_drop(struct keeper *k, const struct verb *verb)
     }
     if (next->record.header != NULL)
         munmap((void *)(uintptr_t)next->record.header, next->record.size);
-    *next = (struct next){.pid = next->pid, .link = -1, .fd = -1};
+    *next = (struct next){.link = -1, .fd = -1};
 }
 
 static void
@@ -78,8 +78,7 @@ next_load(struct keeper *k, const struct verb *verb)
     next->request = verb->request;
     next->answer = keeps ? VERB_KEPT : VERB_LOADED;
     k->loader_argv[1] = keeps ? "--keep" : "--reload";
-    next->pid = program_start(HELPER_ENGINE_FD, k->loader_argv, &next->link);
-    int error = MIN(next->pid, 0);
+    int error = MIN(program_start(HELPER_ENGINE_FD, k->loader_argv, &next->link), 0);
     if (error == 0)
         error = loop_watch(k, next->link, EPOLLIN, TAG_LOADER_LINK, 0);
     if (error == 0) /* pools keep their places in it; or it is what to keep */
@@ -125,11 +124,8 @@ next_take(struct keeper *k, const struct verb *verb)
     }
     /* What is left of the old one goes the way of what is not wanted. */
     struct next taken = *next;
-    *next = (struct next){.pid = taken.pid,
-                          .link = -1,
-                          .fd = k->loaded[LOADED_CONFIG],
-                          .record = k->record,
-                          .sockets = k->sockets};
+    *next = (struct next){
+        .link = -1, .fd = k->loaded[LOADED_CONFIG], .record = k->record, .sockets = k->sockets};
     k->loaded[LOADED_CONFIG] = taken.fd;
     k->record = taken.record;
     k->sockets = taken.sockets;

@@ -64,11 +64,15 @@ load_give(enum load_mode mode, const struct load_options *options, const struct 
     int fd = memfd_create("poold-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     int r =
         fd < 0 ? err_errno(&err, -errno, "cannot make a memfd") : write_sealed(fd, result, &err);
-    if (r == 0)
-        return give(LOADED_CONFIG, fd, &err) == 0 ? 0 : not_loaded(&err);
+    if (r == 0) {
+        r = give(LOADED_CONFIG, fd, &err);
+        fd = -1;
+    }
     if (fd >= 0)
         close(fd);
-    return not_loaded(&err);
+    if (r == -EPIPE && mode == LOAD_AGAIN) /* the engine that asked has ended: nobody waits for it */
+        return 1;
+    return r == 0 ? 0 : not_loaded(&err);
 }
 
 /* Two instances may share a state directory by mistake. */
@@ -162,6 +166,7 @@ load_run(enum load_mode mode, struct load_options *options, load_refused_fn *ref
     struct err err;
     /* The keeper is our parent; without it there is nobody to hold what would be made. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_NAME, LOADER_NAME);
     alarm(LOAD_LIMIT_S); /* nothing here takes long but a user database that does not answer */
     if (mode == LOAD_KEEP)
         return keep_run(options->state_dir);

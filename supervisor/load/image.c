@@ -6,7 +6,8 @@
 
 #include "common/hash.h"
 
-#define POOLS_MAX_LEAST 1024u /* places for names that are still to come */
+#define POOLS_MAX_LEAST                                                                            \
+    16384u /* places for names that are still to come; unused ones cost nothing */
 
 void
 image_fini(struct image *image)

@@ -340,3 +340,62 @@ def the_level_of_the_log_holds_at_once(box):
     poold.ctl("recycle", "more", "--wait")
     assert "more/0.2" in poold.log(), poold.log()
     poold.stop()
+
+
+@claim()
+def a_pool_outside_the_inclusion_list_says_so_and_cannot_be_started(box):
+    poold = box.poold_raw({**box.config({"web": serving(box, listen="127.0.0.9:21404"),
+                                         "in": serving(box, listen=box.address())}),
+                           "listen_addresses": ["127.0.0.1"]}).wait_answering()
+    poold.wait_state("in", "started")
+    web = poold.pool("web")
+    assert web["state"] == "stopped" and "listen_addresses" in web["reason"], web
+    poold.ctl("status", status=3)
+    try:
+        poold.call("pool.start", pool="web")
+        raise AssertionError("it was started")
+    except Refused as refused:
+        assert "listen_addresses" in refused.message, refused
+    poold.stop()
+
+
+@claim()
+def reading_the_file_again_leaves_no_stray_to_be_warned_of(box):
+    poold = box.poold({"web": serving(box)})
+    poold.wait_state("web", "started")
+    for _ in range(5):
+        poold.call("config.diff")
+    poold.ctl("recycle", "web", "--wait")
+    poold.call("config.apply")
+    poold.stop()
+    assert "strays-found" not in poold.log(), poold.log()
+
+
+@claim()
+def keys_of_the_file_itself_are_in_the_plan(box):
+    config = box.config({"web": serving(box)})
+    poold = box.poold_raw({**config, "limits": {"starts": 3}}).wait_answering()
+    poold.write_config({**config, "limits": {"starts": 7}, "log": {"level": "notice"}})
+    assert [(k["key"], k["from"], k["to"]) for k in poold.call("config.diff")["keys"]] == [
+        ("log.level", "info", "notice"), ("limits.starts", 3, 7)]
+    poold.call("config.apply")
+    assert poold.supervisor()["starts"]["max"] == 7
+    poold.stop()
+
+
+@claim(limit=60)
+def an_apply_that_the_engine_took_to_its_death_is_carried_out(box):
+    poold = box.poold({"web": serving(box)})
+    poold.wait_state("web", "started")
+    for i in range(8):
+        poold.write_config(box.config({"web": serving(box), f"more{i}": serving(box)}))
+        engine = poold.engine_pid()
+        poold.send_signal(signal.SIGHUP)
+        until(lambda: len([e for e in poold.events(6050) if "SIGHUP" in e["text"]]) > i,
+              "the engine has heard of it")
+        try:
+            os.kill(engine, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        until(lambda: names(poold) == [f"more{i}", "web"], "it is in force")
+    poold.stop()

@@ -135,6 +135,13 @@ shell_bind_failed(const struct shell *shell, uint32_t pool)
     return NULL;
 }
 
+const char *
+shell_refused(const struct shell *shell, uint32_t pool)
+{
+    (void)shell, (void)pool;
+    return "";
+}
+
 bool
 shell_pool_is_there(const struct shell *shell, uint32_t pool)
 {

@@ -314,10 +314,12 @@ who_asks_and_does_not_read_is_closed_after_30_seconds(void **state)
     fill(deaf);
     assert_true(json_out_pending(&shell->control->clients->out) <=
                 CONTROL_OUT_HIGH + CONTROL_REQUESTS_TURN * 4096);
-    control_tick(shell->control, io_now() + 29000);
+    msec until = shell->control->clients->read_until; /* 30 s after it took something last */
+    assert_in_range(until, io_now(), io_now() + 30000);
+    control_tick(shell->control, until - 1);
     settle(shell);
     assert_int_equal(clients_of(shell), 1);
-    control_tick(shell->control, io_now() + 30001);
+    control_tick(shell->control, until + 1);
     settle(shell);
     assert_int_equal(clients_of(shell), 0);
     caller_close(deaf);
@@ -330,7 +332,7 @@ who_reads_again_in_time_gets_everything(void **state)
     struct caller *slow = caller_open(shell);
     slow->reads = false;
     size_t asked = fill(slow);
-    control_tick(shell->control, io_now() + 29000);
+    control_tick(shell->control, shell->control->clients->read_until - 1);
     slow->reads = true;
     assert_true(caller_await(slow, asked));
     while (slow->lines > 0) {
