@@ -319,7 +319,7 @@ who_asks_and_does_not_read_is_closed_after_30_seconds(void **state)
     control_tick(shell->control, until - 1);
     settle(shell);
     assert_int_equal(clients_of(shell), 1);
-    control_tick(shell->control, until + 1);
+    control_tick(shell->control, shell->control->clients->read_until);
     settle(shell);
     assert_int_equal(clients_of(shell), 0);
     caller_close(deaf);

@@ -300,7 +300,7 @@ wrong_usage_exits_2_and_says_what_was_meant(void **state)
         {{"logs"}, "hint: did you mean \"events\"?"},
         {{"ps"}, "hint: did you mean \"workers\"?"},
         {{"kill", "web"}, "hint: \"stop POOL\""},
-        {{"recycle"}, "recycle: which pool?"},
+        {{"recycle"}, "recycle POOL ...: nothing is named"},
         {{"status", "--wait"}, "--wait is not an option of this verb"},
         {{"stop", "web", "--timeout", "5s"}, "--timeout is the limit of --wait"},
         {{"stop", "web", "--wait", "--timeout=5"}, "is not a duration"},

@@ -50,7 +50,7 @@ the_first_load_gives_places_in_the_order_of_the_file(void **state)
     (void)state;
     struct compiled first = load_pools("c a b", NULL);
     expect_places(&first, "c a b");
-    assert_int_equal(first.record.header->pools_max, 1024);
+    assert_int_equal(first.record.header->pools_max, 16384);
     compiled_fini(&first);
 }
 
