@@ -117,12 +117,12 @@ def five_recycles_of_uvicorn_lose_no_request(box):
     run_example(box, "uvicorn")
 
 
-def connect_and_leave(box, patient):
+def connect_and_leave(box, preset, edit=None):
     """A connection that the worker has accepted and that says nothing while the worker is told to
-    leave; returns it, and poold."""
-    text, address = install(box, "uvicorn")
-    if not patient:
-        replace_in(box.path("hello/hello.py"), {"import patience": "#"})
+    leave; returns it, and poold. edit: a file of the example, and what to replace in it."""
+    text, address = install(box, preset)
+    if edit:
+        replace_in(box.path(f"hello/{edit[0]}"), edit[1])
     poold = box.poold_raw(text).wait_answering()
     poold.wait_all_started()
     wait_until_serving(poold, address)
@@ -132,25 +132,29 @@ def connect_and_leave(box, patient):
     return stream, poold
 
 
+def answer_late(stream, poold, last_line):
+    """The old worker, which has said last_line, answers the connection that it had."""
+    old = poold.workers("hello")[0]["pid"]
+
+    def is_waiting():
+        return [worker for worker in poold.workers("hello") if worker["pid"] == old
+                and last_line in (worker["last_line"] or "")]
+
+    wait_until(is_waiting, what="the old worker to wait for its connection")
+    with stream:
+        assert f"pid={old}" in load.ask(stream)
+
+
 @claim(needs=["uvicorn"])
 def uvicorn_alone_closes_a_connection_whose_request_has_not_come(box):
-    stream, _ = connect_and_leave(box, patient=False)
+    stream, _ = connect_and_leave(box, "uvicorn", ("hello.py", {"import patience": "#"}))
     with stream:
         assert stream.recv(1) == b"", "it has mended its ways: the example needs no patience.py"
 
 
 @claim(needs=["uvicorn"])
 def the_example_of_uvicorn_gives_such_a_request_time_to_come(box):
-    stream, poold = connect_and_leave(box, patient=True)
-    old = poold.workers("hello")[0]["pid"]
-
-    def is_waiting():
-        return [worker for worker in poold.workers("hello") if worker["pid"] == old
-                and "Waiting for connections to close" in (worker["last_line"] or "")]
-
-    wait_until(is_waiting, what="the old uvicorn to wait for its connection")
-    with stream:
-        assert f" pid={old}\n" in load.ask(stream)
+    answer_late(*connect_and_leave(box, "uvicorn"), "Waiting for connections to close")
 
 
 @claim(limit=60, needs=["uwsgi-core"])
@@ -164,6 +168,18 @@ def five_recycles_of_uwsgi_lose_at_most_what_each_process_has_just_accepted(box)
 @claim(limit=60, needs=["puma"])
 def five_recycles_of_puma_lose_no_request(box):
     run_example(box, "puma")
+
+
+@claim(needs=["puma"])
+def puma_with_its_queue_closes_a_connection_whose_request_has_not_come(box):
+    stream, _ = connect_and_leave(box, "puma", ("puma.rb", {"queue_requests false": ""}))
+    with stream:
+        assert stream.recv(1) == b"", "it has mended its ways: the example needs no puma.rb"
+
+
+@claim(needs=["puma"])
+def the_example_of_puma_gives_such_a_request_time_to_come(box):
+    answer_late(*connect_and_leave(box, "puma"), "waiting for requests to finish")
 
 
 @claim(limit=60, needs=["node"])
