@@ -493,7 +493,10 @@ loaded_by(enum load_mode mode, const char *path, const char *runtime, int in_for
         .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     if (recvmsg(pair[0], &message, MSG_CMSG_CLOEXEC) > 0) {
         assert_int_equal(which, LOADED_CONFIG);
-        memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+        const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        if (header == NULL)
+            abort(); /* what the compiler understands better than an assertion of cmocka's */
+        memcpy(&fd, CMSG_DATA(header), sizeof fd);
         assert_int_equal(recv(pair[0], &which, sizeof which, 0), 0);
     }
     close(pair[0]);
