@@ -303,6 +303,7 @@ fake_record(struct shell *shell, const char *const *names, uint32_t pools, uint3
         (struct record){.header = &shell->header, .pools = shell->pools, .sockets = &shell->socket};
     shell->record.text = shell->text;
     shell->header.pools = pools;
+    shell->header.pools_max = shell->header.pools;
     shell->header.sockets = 1;
     shell->socket = (struct record_socket){.backlog = 1000};
     shell->socket.address = fake_text(shell, "127.0.0.1:8080");
