@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import time
 
 import load
@@ -10,6 +11,8 @@ import processes
 from control import Refused
 from harness import claim
 from waiting import wait_until
+
+CAP_SYS_ADMIN = 21
 
 
 def kill_engine(poold):
@@ -250,16 +253,30 @@ def an_engine_s_death_during_the_stop_does_not_hurry_it(box):
 
 
 def autogroup_nice(pid):
-    return processes.read(pid, "autogroup").decode().split()[-1]
+    """The weight of a process's session; None where the kernel does not weigh it: sessions that are
+    older than sched_autogroup_enabled, or a container's first, have an empty file (sched(7))."""
+    words = processes.read(pid, "autogroup").decode().split()
+    return words[-1] if words else None
+
+
+def sessions_can_be_weighed():
+    """Tried in a session of its own: the kernel may not weigh sessions, /proc may not be writable,
+    and without CAP_SYS_ADMIN it takes one change in 0.1 s from the whole machine (EAGAIN)."""
+    if not int(processes.status(os.getpid())["CapEff"], 16) >> CAP_SYS_ADMIN & 1:
+        return False
+    probe = subprocess.run(["sh", "-c", "echo -10 >/proc/self/autogroup && cat /proc/self/autogroup"],
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=10,
+                           start_new_session=True)
+    return probe.stdout.split()[-1:] == [b"-10"]
 
 
 @claim(root=True)
 def the_engine_s_session_weighs_more_than_a_worker_s(box):
     poold = box.poold({"web": box.pool("--ready", "0", ready="notify")})
     poold.wait_state("web", "started")
-    if not os.path.exists("/proc/self/autogroup"):
-        return  # a kernel that shares by tasks
     ours = autogroup_nice("self")
+    if not sessions_can_be_weighed():
+        return  # that the engine runs there all the same is what the other tests show
     for again in (False, True):
         if again:
             kill_engine(poold)
