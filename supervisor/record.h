@@ -45,9 +45,9 @@ struct record_header {
                              starts with all of them, a line each, as one string */
     uint32_t warnings; /* lines of the string at warning_text */
     uint32_t warning_text;
-    uint64_t text_size;              /* bytes of the text area, after the sockets */
-    uint64_t serial;                 /* of this configuration: its content hash */
-    int64_t kept_at; /* with errors_kept: when it was kept, seconds since 1970; else 0 */
+    uint64_t text_size; /* bytes of the text area, after the sockets */
+    uint64_t serial;    /* of this configuration: its content hash */
+    int64_t kept_at;    /* with errors_kept: when it was kept, seconds since 1970; else 0 */
     uint32_t engine_uid, engine_gid; /* what the engine is to run as */
     uint32_t engine_user;            /* text: the name */
     uint32_t starts_max;             /* limits.starts: 2 x the CPUs that poold may use */

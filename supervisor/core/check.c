@@ -150,7 +150,8 @@ core_check(const struct core *core)
     }
     if (workers != core->workers_len || workers != listed)
         return "every record is in one list";
-    if (places != core->places_held) /* more than starts_max may have begun before that was so few */
+    /* Not bounded by starts_max: more may have begun before that was so few. */
+    if (places != core->places_held)
         return "places agree with a recount";
     if (!heap_is_sound(&core->due) || !heap_is_sound(&core->queue))
         return "the heaps are in order";

@@ -178,8 +178,7 @@ core_record_read(struct core *core, uint32_t record, const void *buf, size_t len
     switch (record_kind(core, record, &i)) {
     case RECORD_GLOBAL:
         if (len != sizeof(in.global) || in.global.version != CORE_STATE_VERSION ||
-            in.global.shutdown > SHUTDOWN_HURRY || in.global.left > 1 ||
-            in.global.starts_max == 0)
+            in.global.shutdown > SHUTDOWN_HURRY || in.global.left > 1 || in.global.starts_max == 0)
             return -CORE_EINVAL;
         core->raw.global = in.global;
         return 0;

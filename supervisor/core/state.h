@@ -24,8 +24,8 @@ struct global {
     uint32_t left;          /* bool: LEAVE was said */
     uint32_t starts_max;    /* limits.starts as it holds now */
     uint32_t unused;
-    uint64_t ticket;        /* the last one given to a pool that waits for a start */
-    struct prng prng;       /* of the jitter */
+    uint64_t ticket;  /* the last one given to a pool that waits for a start */
+    struct prng prng; /* of the jitter */
 };
 
 struct pool {

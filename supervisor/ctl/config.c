@@ -13,7 +13,8 @@
 static void
 paint(const struct ctl *ctl, enum colour colour, const char *text)
 {
-    printf("%s%s%s", ctl->colour ? colour_on(colour) : "", text, ctl->colour ? colour_off(colour) : "");
+    printf("%s%s%s", ctl->colour ? colour_on(colour) : "", text,
+           ctl->colour ? colour_off(colour) : "");
 }
 
 static void
@@ -60,7 +61,7 @@ print_pool(const struct ctl *ctl, const json_t *pool)
     json_t *key;
     paint(ctl, added ? GREEN : removed ? RED : YELLOW, added ? "+ " : removed ? "- " : "~ ");
     printf("%s: %s%s\n", name, change,
-           removed                                            ? ", its workers drain"
+           removed                                           ? ", its workers drain"
            : json_is_true(json_object_get(pool, "recycles")) ? ", its workers are replaced"
            : json_is_true(json_object_get(pool, "drifts"))
                ? ", its workers keep the old settings (recycling.on_config_change is false)"
@@ -163,7 +164,8 @@ print_keys(struct ctl *ctl)
     snprintf(path, sizeof path, "%.*spoold-engine", (int)MAX(length, 0), self);
     if (length <= 0 || access(path, X_OK) != 0)
         snprintf(path, sizeof path, "%s/poold-engine", POOLD_LIBEXECDIR);
-    execl(path, "poold-engine", "--keys", ctl->argc > 1 ? ctl->argv[1] : (char *)NULL, (char *)NULL);
+    execl(path, "poold-engine", "--keys", ctl->argc > 1 ? ctl->argv[1] : (char *)NULL,
+          (char *)NULL);
     ctl_complain(path, NULL, "it cannot be run: %s", strerror(errno));
     return CTL_FAILED;
 }
@@ -184,7 +186,8 @@ verb_config(struct ctl *ctl)
             return print_keys(ctl);
         if (ctl->argc == 1)
             return ask_supervisor(ctl, words[i].method);
-        ctl_complain(ctl->argv[1], "the files are those that poold was started with", "it is one too many");
+        ctl_complain(ctl->argv[1], "the files are those that poold was started with",
+                     "it is one too many");
         return CTL_USAGE;
     }
     ctl_complain(ctl->argv[0], "config check, diff, apply or keys", "there is no such word");

@@ -172,8 +172,8 @@ print_last_good(const json_t *supervisor)
     if (errors == 0)
         return;
     text_escape(path, sizeof path, ctl_string(config, "path"), strlen(ctl_string(config, "path")));
-    printf("poold: %s had %lld error%s at the start, so the last good configuration is in force, of "
-           "%.*s: see \"poolctl config check\", then \"poolctl config apply\"\n",
+    printf("poold: %s had %lld error%s at the start, so the last good configuration is in force, "
+           "of %.*s: see \"poolctl config check\", then \"poolctl config apply\"\n",
            path, (long long)errors, errors == 1 ? "" : "s", (int)strcspn(of, "."), of);
 }
 

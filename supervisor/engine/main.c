@@ -10,7 +10,7 @@
 #include "supervisor/load/load.h"
 #include "supervisor/verbs.h"
 
-#define EXIT_USAGE   2
+#define EXIT_USAGE      2
 #define LOG_OPTIONS_MAX 8
 
 enum mode { MODE_ENGINE, MODE_CHECK, MODE_KEYS, MODE_SCHEMA, MODE_VERSION };
@@ -33,9 +33,9 @@ read_command_line(struct command_line *line, int argc, char **argv)
     static const struct option options[] = {
         {"check", no_argument, NULL, 'C'},           {"keys", no_argument, NULL, 'K'},
         {"version", no_argument, NULL, 'V'},         {"schema", no_argument, NULL, 'S'},
-        {"config", required_argument, NULL, 'c'},   {"engine-user", required_argument, NULL, 'u'},
+        {"config", required_argument, NULL, 'c'},    {"engine-user", required_argument, NULL, 'u'},
         {"state-dir", required_argument, NULL, 's'}, {"runtime-dir", required_argument, NULL, 'r'},
-        {"log", required_argument, NULL, 'l'},      {NULL, 0, NULL, 0},
+        {"log", required_argument, NULL, 'l'},       {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {

@@ -63,7 +63,7 @@ void shell_listen(struct shell *, uint32_t socket);
 /* What the shell knows of a worker beside the core's view. */
 struct shell_worker {
     int32_t pid;             /* 0: not yet known */
-    const char *status_text; /* its last STATUS=, escaped; "" without. Borrowed until the next turn */
+    const char *status_text; /* its last STATUS=, escaped; or "". Borrowed until the next turn */
     const char *last_line;   /* of its output, escaped; "" without. Borrowed likewise */
     uint32_t foreign;        /* datagrams of other users that were dropped */
     bool command_runs, command_ended; /* its ready command; ended: at least once */

@@ -18,7 +18,7 @@ struct shell_pool {
     uint32_t binds_open;  /* BIND questions without an answer yet */
     uint32_t bind_failed; /* socket record + 1; 0: none. Zeroed memory is a pool that is new */
     int32_t bind_error;
-    uint32_t told; /* handle + 1 of the worker of which an event told last; 0: none */
+    uint32_t told;     /* handle + 1 of the worker of which an event told last; 0: none */
     bool bind_put_off; /* asked for while a configuration was being taken */
 };
 
@@ -52,15 +52,15 @@ struct shell {
     uint32_t names_mask;
     uint64_t request;
     msec started_at;
-    uint32_t living;    /* worker processes */
+    uint32_t living; /* worker processes */
     uint32_t adopted;
     enum boot boot;
-    uint32_t boot_next; /* ADDING, POOLS: the next pool; NONE: nothing to do by itself */
+    uint32_t boot_next;      /* ADDING, POOLS: the next pool; NONE: nothing to do by itself */
     uint32_t confirm_pieces; /* of input, read since a deadline has come */
-    msec awaited_at; /* when the turn before wanted the next one at the latest */
-    msec believe_at; /* after a stall: no deadline counts before */
+    msec awaited_at;         /* when the turn before wanted the next one at the latest */
+    msec believe_at;         /* after a stall: no deadline counts before */
     int exit_status;
-    bool restored; /* the core came out of the state memfd */
+    bool restored;    /* the core came out of the state memfd */
     bool config_more; /* the configuration's next step need not wait */
     bool stepping;
     bool stopping; /* SHUTDOWN was fed */
@@ -68,9 +68,9 @@ struct shell {
     msec leave_at; /* when left: whatever clients have not taken by then is lost */
 };
 
-void shell_turn(void *ctx);                /* shell.c */
-void shell_boot(struct shell *);           /* boot.c: a bounded step of being born */
-void shell_note_shutdown(struct shell *);  /* boot.c: the event, once */
+void shell_turn(void *ctx);               /* shell.c */
+void shell_boot(struct shell *);          /* boot.c: a bounded step of being born */
+void shell_note_shutdown(struct shell *); /* boot.c: the event, once */
 void shell_leave(struct shell *, int exit_status);
 void shell_list(struct shell *);
 void shell_ask(struct shell *, enum verb_kind, struct verb);

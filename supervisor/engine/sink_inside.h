@@ -4,8 +4,8 @@
 
 #include "supervisor/engine/sinks.h"
 
-#define SINK_FACILITY 3u /* daemon, while nobody says another one */
-#define SINK_LEVEL    7u /* debug: everything */
+#define SINK_FACILITY 3u    /* daemon, while nobody says another one */
+#define SINK_LEVEL    7u    /* debug: everything */
 #define SINK_RETRY_MS 1000u /* between attempts to connect, and to say what was dropped */
 #define SINK_LINE_MAX                                                                              \
     2048u /* EVENT_LINE_MAX and what stands around it; RFC 5424 6.1 asks as much */

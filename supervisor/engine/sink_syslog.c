@@ -16,7 +16,6 @@
 
 #include "common/text.h"
 
-
 struct sink_syslog {
     struct sink sink; /* first */
     struct sockaddr_un address;
@@ -72,9 +71,10 @@ syslog_stamp(struct sink_syslog *syslog, int64_t wall_ms)
 static void
 syslog_format(struct sink_syslog *syslog, const struct event_seen *seen, struct sink_line *line)
 {
-    line_add(line, "<%u>%s poold[%d]: %u %s ", syslog->sink.facility << 3 | (unsigned)seen->severity,
-             syslog_stamp(syslog, seen->wall_ms), (int)syslog->pid, seen->id,
-             event_row(seen->id)->name);
+    const char *name = event_row(seen->id)->name;
+    line_add(line, "<%u>%s poold[%d]: %u %s ",
+             syslog->sink.facility << 3 | (unsigned)seen->severity,
+             syslog_stamp(syslog, seen->wall_ms), (int)syslog->pid, seen->id, name);
     line_add_subject(line, seen);
     line_put(line, seen->text);
     if (seen->seq != 0)

@@ -35,8 +35,8 @@ struct state {
     size_t size;
     struct state_header *header;
     uint32_t records;
-    uint32_t *at;         /* offset of each record's first copy, in units of 8 bytes */
-    uint32_t *touched;    /* scratch */
+    uint32_t *at;      /* offset of each record's first copy, in units of 8 bytes */
+    uint32_t *touched; /* scratch */
     uint32_t touched_cap;
 };
 

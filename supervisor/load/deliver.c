@@ -70,7 +70,8 @@ load_give(enum load_mode mode, const struct load_options *options, const struct 
     }
     if (fd >= 0)
         close(fd);
-    if (r == -EPIPE && mode == LOAD_AGAIN) /* the engine that asked has ended: nobody waits for it */
+    /* The engine that asked has ended: nobody waits for it. */
+    if (r == -EPIPE && mode == LOAD_AGAIN)
         return 1;
     return r == 0 ? 0 : not_loaded(&err);
 }

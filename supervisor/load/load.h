@@ -18,12 +18,12 @@ typedef void load_refused_fn(const struct load_options *, const struct record *)
 
 struct load_files;
 struct load_options {
-    const struct record *in_force;  /* NULL: this is the first load; else pools keep its places */
-    const struct load_files *files; /* NULL: those of the file system */
-    const char *config;             /* path; NULL: /etc/poold/poold.json, or the user's own */
-    const char *engine_user;        /* NULL: LOAD_ENGINE_USER, for which 65534 stands in */
-    const char *state_dir; /* where the last good configuration is kept; NULL: nowhere */
-    const char *runtime;   /* the keeper's directory, absolute; NULL: not for a keeper */
+    const struct record *in_force;   /* NULL: this is the first load; else pools keep its places */
+    const struct load_files *files;  /* NULL: those of the file system */
+    const char *config;              /* path; NULL: /etc/poold/poold.json, or the user's own */
+    const char *engine_user;         /* NULL: LOAD_ENGINE_USER, for which 65534 stands in */
+    const char *state_dir;           /* where the last good configuration is kept; NULL: nowhere */
+    const char *runtime;             /* the keeper's directory, absolute; NULL: not for a keeper */
     const char *logs[LOAD_LOGS_MAX]; /* for the engine, as they were given */
     uint32_t log_count;
 };

@@ -78,7 +78,7 @@ struct witness {
     struct seen_pool pools[SIM_POOLS_MAX];
     uint32_t shutdowns;
     uint32_t starts_max; /* limits.starts as it was said last */
-    struct event event; /* of the step under way */
+    struct event event;  /* of the step under way */
     msec now;
 };
 

@@ -220,7 +220,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_keeper_is_heard_before_workers_before_commands_and_the_turn_comes_last),
+        cmocka_unit_test(
+            the_keeper_is_heard_before_workers_before_commands_and_the_turn_comes_last),
         cmocka_unit_test(what_a_callback_closes_is_not_called_any_more),
         cmocka_unit_test(input_that_waits_is_seen_in_the_turn_that_a_past_deadline_begins),
         cmocka_unit_test(a_deadline_is_never_early),

@@ -44,8 +44,8 @@ static struct core *
 fresh_core(struct world *world)
 {
     world->core_bytes = core_size(&world->limits);
-    void *memory = mmap(NULL, world->core_bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory =
+        mmap(NULL, world->core_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(memory != MAP_FAILED);
     return core_init(memory, &world->limits);
 }
@@ -90,8 +90,9 @@ live_a_little(struct world *world)
 {
     msec now = 1000;
     for (uint32_t pool = 0; pool < world->limits.pools_max; pool++) {
-        feed(world, (struct event){
-                        .now = now, .kind = EV_POOL_ADD, .worker.pool = pool, .settings = &settings});
+        feed(world,
+             (struct event){
+                 .now = now, .kind = EV_POOL_ADD, .worker.pool = pool, .settings = &settings});
         feed(world, (struct event){.now = now, .kind = EV_POOL_START, .worker.pool = pool});
         for (uint32_t slot = 0; slot < 2; slot++) {
             struct worker_id id = {pool, slot, slot + 1};
@@ -100,12 +101,13 @@ live_a_little(struct world *world)
             feed(world, (struct event){.now = now += 3, .kind = EV_READY, .worker = id});
         }
     }
+    feed(world,
+         (struct event){
+             .now = now += 50, .kind = EV_EXITED, .worker = {0, 1, 2}, .status = {EXIT_SIGNAL, 9}});
     feed(world, (struct event){.now = now += 50,
-                               .kind = EV_EXITED,
-                               .worker = {0, 1, 2},
-                               .status = {EXIT_SIGNAL, 9}});
-    feed(world, (struct event){
-                    .now = now += 50, .kind = EV_POOL_RECYCLE, .worker.pool = 1, .cause = CAUSE_ON_DEMAND});
+                               .kind = EV_POOL_RECYCLE,
+                               .worker.pool = 1,
+                               .cause = CAUSE_ON_DEMAND});
 }
 
 static void
@@ -197,8 +199,9 @@ pools_that_do_nothing_cost_no_memory(void **state)
     assert_int_equal(fstat(world.memfd, &st), 0);
     assert_true(st.st_blocks * 512 <= 64 * 1024);
     for (uint32_t pool = 0; pool < 5000; pool++)
-        feed(&world, (struct event){
-                         .now = 1000, .kind = EV_POOL_ADD, .worker.pool = pool, .settings = &settings});
+        feed(&world,
+             (struct event){
+                 .now = 1000, .kind = EV_POOL_ADD, .worker.pool = pool, .settings = &settings});
     assert_int_equal(fstat(world.memfd, &st), 0);
     assert_true(st.st_blocks * 512 / 5000 <= 512); /* two copies of a pool's record */
     close(world_die(&world));
@@ -213,8 +216,9 @@ restoring_touches_no_record_that_was_never_written(void **state)
     struct stat then, now;
     world_open(&before, -1, 5000);
     for (uint32_t pool = 0; pool < 50; pool++)
-        feed(&before, (struct event){
-                          .now = 1000, .kind = EV_POOL_ADD, .worker.pool = pool, .settings = &settings});
+        feed(&before,
+             (struct event){
+                 .now = 1000, .kind = EV_POOL_ADD, .worker.pool = pool, .settings = &settings});
     assert_int_equal(fstat(before.memfd, &then), 0);
     uint64_t digest = core_digest(before.core);
     world_open(&after, world_die(&before), 5000);
