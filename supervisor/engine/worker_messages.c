@@ -2,7 +2,6 @@
 #include "supervisor/engine/workers_inside.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -164,10 +163,11 @@ workers_send_drain(struct workers *workers, uint32_t handle, msec limit)
     const struct entry *entry = entry_of(workers, handle);
     if (entry->notify_fd < 0 || entry->address == NULL)
         return -ENOTCONN;
+    const struct message message = {.keys = MESSAGE_DRAIN | MESSAGE_DEADLINE,
+                                    .deadline_usec = limit * 1000};
     char text[64];
-    int len = snprintf(text, sizeof text, "DRAIN=1\nDEADLINE_USEC=%llu\n",
-                       (unsigned long long)limit * 1000);
-    ssize_t n = sendto(entry->notify_fd, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL,
+    size_t len = message_write(text, sizeof text, &message);
+    ssize_t n = sendto(entry->notify_fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL,
                        (const struct sockaddr *)entry->address, entry->address_len);
-    return n == len ? 0 : n < 0 ? -errno : -EMSGSIZE;
+    return n == (ssize_t)len ? 0 : n < 0 ? -errno : -EMSGSIZE;
 }
