@@ -11,6 +11,8 @@ BINDIR     ?= $(PREFIX)/bin
 MANDIR     ?= $(PREFIX)/share/man
 SHAREDIR   ?= $(PREFIX)/share/poold
 UNITDIR    ?= $(PREFIX)/lib/systemd/system
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 VERSION    := 0.1.0
 SEEDS      ?= 200
@@ -56,6 +58,10 @@ KEEPER  := $(wildcard supervisor/keeper/*.c)
 EXECH   := $(wildcard supervisor/exec/*.c)
 CTL     := $(wildcard supervisor/ctl/*.c)
 SHARED  := $(wildcard supervisor/*.c)
+# libpoolworker: position-independent, and nothing of it is seen but its API.
+POOLWORKER := $(wildcard worker/lib/*.c) common/message.c
+POOLWORKER_VERSION := 1
+pic = $(patsubst %.c,$(B)/o/pic/%.o,$(1))
 SIM     := $(wildcard test/sim/*.c)
 UNIT    := $(wildcard test/unit/test_*.c)
 FIXTURE := $(wildcard test/system/fixture/*.c)
@@ -70,7 +76,10 @@ FIXTURES := $(patsubst test/system/fixture/%.c,$(B)/test/%,$(FIXTURE))
 FUZZERS  := $(patsubst test/fuzz/fuzz_%.c,$(B)/test/fuzz_%,$(wildcard test/fuzz/fuzz_*.c))
 BENCHES  := $(patsubst test/bench/%.c,$(B)/test/%,$(BENCH))
 
-all: $(PROGRAMS) ## build every program into build/
+POOLWORKER_SO := $(B)/libpoolworker.so.$(POOLWORKER_VERSION)
+LIBRARIES := $(POOLWORKER_SO) $(B)/libpoolworker.so $(B)/libpoolworker.a
+
+all: $(PROGRAMS) $(LIBRARIES) ## build every program into build/
 
 $(B)/poold-engine: $(call obj,$(COMMON) $(CORE) $(LOAD) $(ENGINE) $(SHARED))
 	$(call say,LD,$@)
@@ -84,15 +93,26 @@ $(B)/poold-exec: $(call obj,$(EXECH))
 $(B)/poolctl: $(call obj,$(CTL) $(COMMON))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -ljansson
+$(POOLWORKER_SO): $(call pic,$(POOLWORKER)) worker/lib/poolworker.map
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $(filter-out -pie,$(LINKHARD)) -shared -Wl,-soname,$(@F) \
+	    -Wl,--version-script=worker/lib/poolworker.map -o $@ $(filter %.o,$^) -pthread
+$(B)/libpoolworker.so: $(POOLWORKER_SO)
+	$(Q)ln -sf $(<F) $@
+# One object, so that what is hidden in the shared library can be hidden here too.
+$(B)/libpoolworker.a: $(call pic,$(POOLWORKER))
+	$(call say,AR,$@)
+	$(Q)$(LD) -r -o $(B)/o/pic/poolworker.o $^ && objcopy --localize-hidden $(B)/o/pic/poolworker.o
+	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/o/pic/poolworker.o
 $(B)/poold-sim: $(call obj,$(SIM) $(CORE))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^
 $(B)/library.a: $(call obj,$(LIBRARY))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
-$(TESTS): $(B)/test/%: $(B)/o/test/unit/%.o $(B)/library.a
+$(TESTS): $(B)/test/%: $(B)/o/test/unit/%.o $(B)/library.a $(B)/libpoolworker.a
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -lcmocka -luv -ljansson
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -lcmocka -luv -ljansson -pthread
 $(FIXTURES): $(B)/test/%: $(B)/o/test/system/fixture/%.o
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -pthread
@@ -121,6 +141,9 @@ $(B)/o/supervisor/core/%.o: supervisor/core/%.c
 $(B)/o/supervisor/exec/%.o: supervisor/exec/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(EXEC_CFLAGS) -c -o $@ $<
+$(B)/o/pic/%.o: %.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(subst -fPIE,-fPIC,$(ALL_CFLAGS)) -fvisibility=hidden -c -o $@ $<
 $(B)/o/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c -o $@ $<
