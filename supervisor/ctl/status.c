@@ -263,13 +263,27 @@ verb_status(struct ctl *ctl)
     return exit_status;
 }
 
+/* "1203 +2": served, and in flight now; "" of a worker that does not count. */
+static const char *
+requests_of(const json_t *worker, char *out, size_t cap)
+{
+    size_t at = 0;
+    out[0] = '\0';
+    if (json_is_integer(json_object_get(worker, "requests")))
+        at = (size_t)snprintf(out, cap, "%lld", (long long)ctl_integer(worker, "requests"));
+    if (ctl_integer(worker, "active") > 0)
+        snprintf(out + at, cap - at, "%s+%lld", at > 0 ? " " : "",
+                 (long long)ctl_integer(worker, "active"));
+    return out;
+}
+
 static void
 worker_row(struct table *table, const json_t *worker)
 {
     const char *state = ctl_string(worker, "state"), *status = ctl_string(worker, "status");
     bool killing = json_is_true(json_object_get(worker, "killing"));
     bool ready = strcmp(state, "ready") == 0;
-    char age[WORDS_MAX], since[WORDS_MAX], pid[24] = "";
+    char age[WORDS_MAX], since[WORDS_MAX], requests[64], pid[24] = "";
     if (ctl_integer(worker, "pid") > 0)
         snprintf(pid, sizeof pid, "%lld", (long long)ctl_integer(worker, "pid"));
     table_cell(table, PLAIN, "%s/%s", ctl_string(worker, "pool"), ctl_string(worker, "id"));
@@ -279,14 +293,15 @@ worker_row(struct table *table, const json_t *worker)
                words_span(json_number_value(json_object_get(worker, "age")), age));
     table_cell(table, PLAIN, "%s", words_since(ctl_string(worker, "ready_since"), since));
     table_cell(table, PLAIN, "%s", ctl_string(worker, "cause"));
+    table_cell(table, PLAIN, "%s", requests_of(worker, requests, sizeof requests));
     table_cell(table, PLAIN, "%s", status[0] != '\0' ? status : ctl_string(worker, "last_line"));
 }
 
 enum ctl_exit
 verb_workers(struct ctl *ctl)
 {
-    static const char *const headings[] = {"WORKER", "PID",   "STATE", "AGE",
-                                           "READY",  "CAUSE", "SAYS"};
+    static const char *const headings[] = {"WORKER", "PID",   "STATE",    "AGE",
+                                           "READY",  "CAUSE", "REQUESTS", "SAYS"};
     enum ctl_exit exit_status;
     json_t *params = ctl->argc == 0 ? NULL : json_pack("{s:s}", "pool", ctl->argv[0]);
     json_t *result =

@@ -65,6 +65,16 @@ text_or_null(struct json_out *out, const char *key, const char *text)
     json_out_string(out, key, text == NULL || text[0] == '\0' ? NULL : text);
 }
 
+/* What nobody has said is null. */
+static void
+count_or_null(struct json_out *out, const char *key, bool is_known, uint64_t count)
+{
+    if (is_known)
+        json_out_number(out, key, (int64_t)MIN(count, INT64_MAX));
+    else
+        json_out_null(out, key);
+}
+
 /* --- A worker. */
 
 static void
@@ -94,6 +104,8 @@ worker_describe(struct json_out *out, const struct shell *shell, const struct da
     json_out_string(out, "cause", cause_name(view.cause));
     json_out_string(out, "leaving", view.leave == CAUSE_NONE ? NULL : cause_name(view.leave));
     id_string(out, "successor", view.successor);
+    count_or_null(out, "requests", world.counts.has_requests, world.counts.requests);
+    count_or_null(out, "active", world.counts.has_active, world.counts.active);
     text_or_null(out, "status", world.status_text);
     text_or_null(out, "last_line", world.last_line);
     json_out_close(out, '}');

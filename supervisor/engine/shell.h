@@ -60,12 +60,20 @@ const struct record_socket *shell_bind_failed(const struct shell *, uint32_t poo
 /* Has the keeper listen() again on a socket, if it is bound (VERB_LISTEN). */
 void shell_listen(struct shell *, uint32_t socket);
 
+/* What a worker says of its requests (REQUESTS=, ACTIVE=), which not every worker does. */
+struct worker_counts {
+    uint64_t requests; /* served since its start */
+    uint32_t active;   /* in flight; more than UINT32_MAX are told as so many */
+    bool has_requests, has_active;
+};
+
 /* What the shell knows of a worker beside the core's view. */
 struct shell_worker {
     int32_t pid;             /* 0: not yet known */
     const char *status_text; /* its last STATUS=, escaped; or "". Borrowed until the next turn */
     const char *last_line;   /* of its output, escaped; "" without. Borrowed likewise */
     uint32_t foreign;        /* datagrams of other users that were dropped */
+    struct worker_counts counts; /* as it said last, also of one that has gone */
     bool command_runs, command_ended; /* its ready command; ended: at least once */
     struct exit_status command;       /* how it ended last; EXIT_UNKNOWN: it could not be run */
 };

@@ -119,6 +119,17 @@ field_foreign(struct story *story)
         fields_number(&story->fields, "foreign", story->worker.foreign);
 }
 
+/* What the worker has said of its requests. */
+static void
+fields_of_counts(struct story *story)
+{
+    const struct worker_counts *counts = &story->worker.counts;
+    if (counts->has_requests)
+        fields_number(&story->fields, "requests", (int64_t)MIN(counts->requests, INT64_MAX));
+    if (counts->has_active)
+        fields_number(&story->fields, "active", counts->active);
+}
+
 /* Fields that every death has, in this order: a person reads the text, a program these. */
 static void
 fields_of_death(struct story *story)
@@ -128,6 +139,7 @@ fields_of_death(struct story *story)
     if (story->action->retry_ms != MSEC_NEVER)
         fields_seconds(&story->fields, "retry", story->action->retry_ms);
     field_foreign(story);
+    fields_of_counts(story);
     if (story->last[0] != '\0')
         fields_string(&story->fields, "last_line", story->last);
 }
@@ -178,13 +190,16 @@ tell_startup_timeout(struct story *story)
 static void
 tell_shutdown_timeout(struct story *story)
 {
-    char limit[SPAN_TEXT];
+    char limit[SPAN_TEXT], active[48] = "";
+    if (story->worker.counts.has_active)
+        snprintf(active, sizeof active, "; requests in flight: %u", story->worker.counts.active);
     fields_number(&story->fields, "pid", story->worker.pid);
     fields_seconds(&story->fields, "limit", story->action->limit_ms);
+    fields_of_counts(story);
     emit(story, EVENT_SHUTDOWN_TIMEOUT,
          "was not gone %s after it was asked to drain (health.shutdown_timeout): its process group "
-         "is killed",
-         tell_span(limit, sizeof limit, story->action->limit_ms));
+         "is killed%s",
+         tell_span(limit, sizeof limit, story->action->limit_ms), active);
 }
 
 /* Which number a failed step has in the catalogue. */
@@ -264,12 +279,12 @@ tell_recycle_done(struct story *story)
     fields_seconds(fields, "start", action->start_ms);
     fields_seconds(fields, "drain", action->drain_ms);
     fields_seconds(fields, "total", action->total_ms);
-    /* Nobody counts requests yet: a worker that left by itself lost none, one that was killed at the
-     * end of its drain may have. */
-    if (action->killed)
+    /* A worker that left by itself lost none. One that was killed at the end of its drain lost what it
+     * held, if it counted. */
+    if (action->killed && !old.counts.has_active)
         fields_string(fields, "lost", "unknown");
     else
-        fields_number(fields, "lost", 0);
+        fields_number(fields, "lost", action->killed ? old.counts.active : 0);
     emit(story, EVENT_RECYCLE_DONE, "replaced worker %u.%u (%s) in %s: ready after %s, %s after %s",
          action->other.slot, action->other.generation, cause_name(action->cause),
          tell_span(total, sizeof total, action->total_ms),

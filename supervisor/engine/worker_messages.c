@@ -45,6 +45,19 @@ entry_malformed(struct workers *workers, struct entry *entry)
         entry_feed(workers, entry, EV_UNTRUSTED);
 }
 
+static void
+entry_count(struct worker_counts *counts, const struct message *message)
+{
+    if (message->keys & MESSAGE_REQUESTS) {
+        counts->requests = message->requests;
+        counts->has_requests = true;
+    }
+    if (message->keys & MESSAGE_ACTIVE) {
+        counts->active = (uint32_t)MIN(message->active, UINT32_MAX);
+        counts->has_active = true;
+    }
+}
+
 /* What a datagram of the worker's own user means. Every effect is idempotent: the datagram is taken
  * from the socket only afterwards, so an engine that dies in between sees it again. */
 static void
@@ -60,6 +73,7 @@ entry_message(struct workers *workers, struct entry *entry, size_t len, const st
         entry_keep_address(entry, address, address_len);
     if (message.keys & MESSAGE_STATUS)
         entry_keep_text(&entry->status, message.status, message.status_len);
+    entry_count(&entry->counts, &message);
     if (message.keys & MESSAGE_READY)
         entry_feed(workers, entry, EV_READY);
     if (message.keys & MESSAGE_STOPPING)

@@ -167,9 +167,12 @@ workers_detach(struct workers *workers, uint32_t handle)
     free(entry->malformed);
     /* A paused handle stays in the list; its entry says that it is not paused any more. Until the
      * handle is somebody else's, the pid is kept for the line that closes a recycle, and the last
-     * line for the event that disables the pool. */
-    *entry =
-        (struct entry){.pid = entry->pid, .last = entry->last, .notify_fd = -1, .output_fd = -1};
+     * line for the event that disables the pool, and what it said of its requests for both. */
+    *entry = (struct entry){.pid = entry->pid,
+                            .last = entry->last,
+                            .counts = entry->counts,
+                            .notify_fd = -1,
+                            .output_fd = -1};
 }
 
 void
@@ -263,6 +266,7 @@ workers_describe(const struct workers *workers, uint32_t handle, struct shell_wo
         .status_text = entry->status != NULL ? entry->status : "",
         .last_line = entry->last != NULL ? entry->last : "",
         .foreign = entry->foreign,
+        .counts = entry->counts,
         .command_ended = entry->command_ended,
         .command = entry->command,
     };

@@ -29,6 +29,7 @@ struct entry {
     uint32_t second;     /* that messages and lines are counted in */
     uint16_t messages, lines;
     uint32_t lines_dropped;
+    struct worker_counts counts;
     struct malformed *malformed; /* NULL: it has sent none */
     uint32_t foreign; /* datagrams of other users: dropped, and never held against the worker */
     bool paused;

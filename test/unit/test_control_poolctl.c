@@ -471,7 +471,7 @@ every_verb_and_option_is_in_the_manual(void **state)
         assert_holds(manual, entry);
         verbs++;
     }
-    assert_int_equal(verbs, 10);
+    assert_int_equal(verbs, 11);
     assert_holds(manual, "\n.It Fl Fl wait\n");
     assert_holds(manual, "\n.It Fl Fl timeout Ar duration\n");
     assert_holds(manual, "\n.It Fl Fl follow , Fl f\n");
