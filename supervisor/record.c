@@ -157,7 +157,7 @@ pool_is_sound(const struct record *record, uint32_t index)
            pool->oom_score_adjust >= -1000 && pool->oom_score_adjust <= 1000 &&
            (pool->handoff != HANDOFF_STDIN || pool->socket_count <= 1) &&
            pool->settings.has_sockets == (pool->socket_count > 0) &&
-           settings_are_sound(&pool->settings);
+           pool->settings.refused == (pool->refused != 0) && settings_are_sound(&pool->settings);
 }
 
 static bool

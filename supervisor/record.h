@@ -12,7 +12,7 @@
 #include "supervisor/core/settings.h"
 
 #define RECORD_MAGIC       "poold.cf"
-#define RECORD_VERSION     1u
+#define RECORD_VERSION     2u
 #define SOCKETS_A_POOL_MAX 64u
 /* "/w/" and 32 digits, the name of a notify socket, must fit in a socket address with it. */
 #define RECORD_RUNTIME_MAX      60u
@@ -125,7 +125,8 @@ struct record_pool {
     uint32_t values, value_count; /* text offset (multiple of 4) of struct record_value: every key
                                        whose value is not the built-in default */
     uint32_t refused;             /* text: why the pool cannot start as it is configured, such as
-                                       an address outside listen_addresses; "": it can */
+                                       an address outside listen_addresses; "" (and not
+                                       settings.refused): it can */
     uint32_t output_path;         /* text: of OUTPUT_FILE */
     uint32_t umask;
     int32_t nice;

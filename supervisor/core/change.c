@@ -27,6 +27,8 @@ change_settings(struct core *core, uint32_t pool, const struct pool_settings *se
     bool renewed = p->settings.fingerprint != settings->fingerprint ||
                    p->settings.has_sockets != settings->has_sockets;
     edit->settings = *settings;
+    if (p->reason == REASON_REFUSED && !settings->refused)
+        edit->reason = REASON_NONE;
     if (failures_at(core, pool)->len > settings->max_failures)
         failures_trim(core, pool);
     for (uint32_t i = worker_first(core, pool); i != NONE; i = worker_next(core, i))

@@ -24,6 +24,9 @@
  * to be tried again at once), because it says nothing of the newest settings; who has no drift any
  * more (the change was taken back) is left alone, unless somebody asked for every worker.
  *
+ * refused: the pool goes down like at a stop, but is wanted as before, and starts again with the first
+ * settings that are not refused.
+ *
  * on_config_change false: nobody is replaced, a roll for an earlier change is cancelled. Whatever
  * starts later, for any reason, starts with the newest settings.
  *

@@ -111,6 +111,9 @@ check_pool(const struct core *core, uint32_t pool)
         return NULL;
     if (p->removed && p->wanted_up)
         return "a removed pool is not wanted";
+    if (p->reason == REASON_REFUSED && (!p->wanted_up || !p->settings.refused ||
+                                        (p->state != POOL_STOPPED && p->state != POOL_STOPPING)))
+        return "who is down for its settings is wanted, and they are refused";
     if ((p->roll_all || p->roll_drifted) != (p->roll_cause != CAUSE_NONE))
         return "a roll is of somebody";
     if (p->queue != 0 && !pool_is_up(core, pool) && global_at(core)->shutdown == SHUTDOWN_NOT)

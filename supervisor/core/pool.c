@@ -42,7 +42,8 @@ pool_is_up(const struct core *core, uint32_t pool)
 bool
 pool_is_wanted(const struct core *core, uint32_t pool)
 {
-    return pool_at(core, pool)->wanted_up && global_at(core)->shutdown == SHUTDOWN_NOT;
+    const struct pool *p = pool_at(core, pool);
+    return p->wanted_up && !p->settings.refused && global_at(core)->shutdown == SHUTDOWN_NOT;
 }
 
 static void
@@ -118,7 +119,7 @@ pool_stop(struct core *core, uint32_t pool)
     edit->wanted_up = false;
     edit->bind_error = 0;
     edit->bind_streak = 0;
-    if (p->state == POOL_STOPPED)
+    if (p->state == POOL_STOPPED || p->reason == REASON_REFUSED)
         edit->reason = REASON_OPERATOR;
     act_pool(core, ACT_POOL_CHANGED, pool);
 }

@@ -11,8 +11,9 @@
  *            start and settings with another fingerprint (change.h) lead out, nothing else.
  *
  * `wanted_up` is the operators' intent (or auto_start's). A shutdown brings pools down without
- * touching it, so that what is saved says how the next life is to begin. `removed`: the pool is not
- * configured any more, and is forgotten when it is STOPPED.
+ * touching it, so that what is saved says how the next life is to begin; so do settings that are
+ * refused (reason REFUSED, and 6013 once), and when others come that are not, the pool starts again.
+ * `removed`: the pool is not configured any more, and is forgotten when it is STOPPED.
  *
  * Slots 0..workers_min-1 each have an incumbent: the worker that stays and is not on trial as a
  * successor. A slot may hold more records - one that drains, one that dies, a successor - but a
@@ -26,7 +27,7 @@
 /* The only place where a pool's state changes; tells POOL_CHANGED. */
 void pool_enter(struct core *, uint32_t pool, enum pool_state, enum pool_reason);
 
-/* Whether it is to run: the intent, and no shutdown. */
+/* Whether it is to run: the intent, settings that are not refused, and no shutdown. */
 bool pool_is_wanted(const struct core *, uint32_t pool);
 
 /* Whether it is STARTING or STARTED and to stay so: workers are started and recycled. */

@@ -66,11 +66,14 @@ pool_arm(struct core *core, uint32_t pool)
 
 /* Why it goes down. A removal that was taken back while it drained is what it drains for. */
 static enum cause
-pool_down_cause(const struct pool *p)
+pool_down_cause(const struct core *core, const struct pool *p)
 {
     if (p->removed || (p->state == POOL_STOPPING && p->reason == REASON_NEVER))
         return CAUSE_REMOVED;
-    return p->wanted_up ? CAUSE_SHUTDOWN : CAUSE_STOP;
+    if (!p->wanted_up)
+        return CAUSE_STOP;
+    bool refused = p->reason == REASON_REFUSED || global_at(core)->shutdown == SHUTDOWN_NOT;
+    return refused ? CAUSE_REFUSED : CAUSE_SHUTDOWN;
 }
 
 static enum pool_reason
@@ -78,7 +81,24 @@ pool_down_reason(enum cause cause)
 {
     if (cause == CAUSE_REMOVED)
         return REASON_REMOVED;
+    if (cause == CAUSE_REFUSED)
+        return REASON_REFUSED;
     return cause == CAUSE_SHUTDOWN ? REASON_SHUTDOWN : REASON_OPERATOR;
+}
+
+/* It is wanted, and its settings are refused from now on: told once, also of a pool that is down. */
+static void
+pool_be_refused(struct core *core, uint32_t pool)
+{
+    const struct pool *p = pool_at(core, pool);
+    bool refused = p->wanted_up && p->settings.refused;
+    if (!refused || p->reason == REASON_REFUSED || global_at(core)->shutdown != SHUTDOWN_NOT)
+        return;
+    tell_pool(core, TELL_POOL_NOT_STARTED, pool)->cause = CAUSE_REFUSED;
+    if (p->state != POOL_STOPPED && p->state != POOL_STOPPING)
+        return;
+    pool_edit(core, pool)->reason = REASON_REFUSED;
+    act_pool(core, ACT_POOL_CHANGED, pool);
 }
 
 static void
@@ -86,7 +106,8 @@ pool_go_down(struct core *core, uint32_t pool)
 {
     const struct pool *p = pool_at(core, pool);
     change_forget(core, pool);
-    enum cause cause = pool_down_cause(p);
+    pool_be_refused(core, pool);
+    enum cause cause = pool_down_cause(core, p);
     if (p->state != POOL_STOPPED && p->state != POOL_STOPPING) {
         roll_end(core, pool, ROLL_CANCELLED);
         pool_enter(core, pool, POOL_STOPPING, pool_down_reason(cause));

@@ -32,7 +32,8 @@ struct pool_settings {
     uint64_t fingerprint;     /* of all that takes new processes to take effect: workers that were
                                  started with another one have drifted */
     uint8_t on_config_change; /* bool: workers that have drifted are replaced */
-    uint8_t reserved[7];
+    uint8_t refused;          /* bool: as it is configured it may not run, whoever wants it */
+    uint8_t reserved[6];
 };
 
 #define FAILURES_MAX       64u   /* most failures that a window can be asked to count */

@@ -58,7 +58,8 @@
     X(STOP,           "stop")           /* an operator's stop */ \
     X(REMOVED,        "removed")        /* its pool is not configured any more */ \
     X(SHUTDOWN,       "shutdown")                             \
-    X(SURPLUS,        "surplus")        /* more workers than wanted */
+    X(SURPLUS,        "surplus")        /* more workers than wanted */ \
+    X(REFUSED,        "refused")        /* as its pool is configured it may not run */
 
 /* States of a pool; the essay is in pool.h.  name users read */
 #define POOL_STATES(X)         \
@@ -76,7 +77,8 @@
     X(SHUTDOWN,    "the supervisor is stopping")   \
     X(BIND_FAILED, "a listening socket could not be bound") \
     X(REMOVED,     "removed from the configuration") \
-    X(RAPID_FAIL,  "too many failures (rapid-fail protection)")
+    X(RAPID_FAIL,  "too many failures (rapid-fail protection)") \
+    X(REFUSED,     "as it is configured it may not run")
 
 /* States of a worker; the essay is in worker.h.  name users read */
 #define WORKER_STATES(X)       \

@@ -52,20 +52,33 @@ print_sockets(const json_t *pool, const char *which, char sign)
     }
 }
 
+/* What becomes of a pool's workers. */
+static const char *
+what_follows(const json_t *pool, bool removed)
+{
+    if (removed)
+        return ", its workers drain";
+    if (ctl_string(pool, "refused")[0] != '\0')
+        return ", it may not run";
+    if (json_is_true(json_object_get(pool, "recycles")))
+        return ", its workers are replaced";
+    if (json_is_true(json_object_get(pool, "drifts")))
+        return ", its workers keep the old settings (recycling.on_config_change is false)";
+    return "";
+}
+
 static void
 print_pool(const struct ctl *ctl, const json_t *pool)
 {
     const char *change = ctl_string(pool, "change"), *name = ctl_string(pool, "pool");
+    const char *refused = ctl_string(pool, "refused");
     bool added = strcmp(change, "added") == 0, removed = strcmp(change, "removed") == 0;
     size_t i;
     json_t *key;
     paint(ctl, added ? GREEN : removed ? RED : YELLOW, added ? "+ " : removed ? "- " : "~ ");
-    printf("%s: %s%s\n", name, change,
-           removed                                           ? ", its workers drain"
-           : json_is_true(json_object_get(pool, "recycles")) ? ", its workers are replaced"
-           : json_is_true(json_object_get(pool, "drifts"))
-               ? ", its workers keep the old settings (recycling.on_config_change is false)"
-               : "");
+    printf("%s: %s%s\n", name, change, what_follows(pool, removed));
+    if (refused[0] != '\0')
+        printf("    %s\n", refused);
     json_array_foreach(json_object_get(pool, "keys"), i, key)
     {
         print_key(key);

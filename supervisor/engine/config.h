@@ -59,7 +59,7 @@ bool config_is_taking(const struct config *);
 /* True while the core may not know all pools of the configuration in force. */
 bool config_is_telling(const struct config *);
 
-/* Starts a pool that never was, if it is one that starts by itself; says why one cannot. */
+/* Starts a pool that never was, if it is one that starts by itself. */
 void config_start(struct shell *, uint32_t place);
 
 /* Whether that socket of the configuration in force is bound, by what was in the one before; bound

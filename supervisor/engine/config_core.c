@@ -28,34 +28,16 @@ config_tell_core(struct shell *shell, uint32_t place, bool apply)
     shell_feed(shell, &add);
 }
 
-/* Refused as it is configured: an address outside the inclusion list. */
-static void
-tell_refused(struct shell *shell, uint32_t place, const char *why)
-{
-    struct event_fields fields = {0};
-    struct event stop = {.kind = EV_POOL_STOP, .worker.pool = place};
-    fields_string(&fields, "reason", why);
-    events_emit(shell->events, EVENT_POOL_NOT_STARTED, shell_pool_name(shell, place),
-                (struct worker_id){.pool = place}, &fields, "%s is not started: %s",
-                shell_pool_name(shell, place), why);
-    shell_feed(shell, &stop);
-}
-
 void
 config_start(struct shell *shell, uint32_t place)
 {
     const struct record_pool *record = &shell->record.pools[place];
-    const char *refused = record_text(&shell->record, record->refused);
+    struct event start = {.kind = EV_POOL_START, .worker.pool = place};
     struct pool_view view;
     if (!record->present || !core_pool(shell->core, place, shell_now(shell), &view))
         return;
-    bool is_new = !view.wanted_up && view.reason == REASON_NEVER;
-    if (refused[0] != '\0' && (view.wanted_up || is_new)) {
-        tell_refused(shell, place, refused);
-    } else if (is_new && record->auto_start) {
-        struct event start = {.kind = EV_POOL_START, .worker.pool = place};
+    if (record->auto_start && !view.wanted_up && view.reason == REASON_NEVER)
         shell_feed(shell, &start);
-    }
 }
 
 bool

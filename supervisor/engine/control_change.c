@@ -100,12 +100,6 @@ call_begin(struct client *client, const struct request *request, enum call_kind 
     return call;
 }
 
-static const char *
-call_pool_name(const struct call *call)
-{
-    return shell_pool_name(call->client->control->shell, call->pool);
-}
-
 static msec
 call_took(const struct call *call)
 {
@@ -114,11 +108,13 @@ call_took(const struct call *call)
 
 /* Members that every answer about a pool has. */
 static void
-pool_members(struct json_out *out, const char *name, const struct pool_view *view)
+pool_members(struct json_out *out, const struct client *client, uint32_t pool,
+             const struct pool_view *view)
 {
-    json_out_string(out, "pool", name);
+    const struct shell *shell = client->control->shell;
+    const char *reason = control_reason(shell, pool, view->reason);
+    json_out_string(out, "pool", shell_pool_name(shell, pool));
     json_out_string(out, "state", pool_state_name(view->state));
-    const char *reason = pool_reason_name(view->reason);
     json_out_string(out, "reason", reason[0] == '\0' ? NULL : reason);
 }
 
@@ -127,7 +123,7 @@ call_succeed(struct call *call, const struct pool_view *view)
 {
     struct reply reply = reply_begin(call->client, call->id);
     json_out_open(reply.out, NULL, '{');
-    pool_members(reply.out, call_pool_name(call), view);
+    pool_members(reply.out, call->client, call->pool, view);
     json_out_number(reply.out, "ready", view->ready);
     json_out_seconds(reply.out, "took", call_took(call));
     json_out_close(reply.out, '}');
@@ -140,8 +136,9 @@ call_fail(struct call *call, const struct pool_view *view, enum control_error er
           const char *what)
 {
     struct json_out data = {0};
-    const char *reason = pool_reason_name(view->reason);
-    pool_members(&data, call_pool_name(call), view);
+    const struct shell *shell = call->client->control->shell;
+    const char *reason = control_reason(shell, call->pool, view->reason);
+    pool_members(&data, call->client, call->pool, view);
     json_out_seconds(&data, "took", call_took(call));
     reply_error(call->client, call->id, error, &data, "%s%s%s", what, reason[0] == '\0' ? "" : ": ",
                 reason);
@@ -157,7 +154,8 @@ call_check_start(struct call *call, const struct pool_view *view)
         call_fail(call, view, ERROR_FAILED, "it was disabled");
     else if (!view->wanted_up)
         call_fail(call, view, ERROR_FAILED, "it was told to stop before it had started");
-    else if (view->state == POOL_STOPPED && view->reason == REASON_BIND_FAILED)
+    else if ((view->state == POOL_STOPPED && view->reason == REASON_BIND_FAILED) ||
+             view->reason == REASON_REFUSED)
         call_fail(call, view, ERROR_FAILED, "it could not be started");
 }
 
@@ -187,7 +185,7 @@ call_answer_recycle(struct call *call, enum roll_outcome outcome, uint32_t repla
 {
     struct pool_view view = pool_view(call->client->control, call->pool);
     struct json_out members = {0};
-    pool_members(&members, call_pool_name(call), &view);
+    pool_members(&members, call->client, call->pool, &view);
     json_out_string(&members, "outcome", roll_outcome_name(outcome));
     json_out_number(&members, "replaced", replaced);
     json_out_number(&members, "not_replaced", not_replaced);
@@ -218,7 +216,7 @@ call_run_out(struct call *call)
     struct pool_view view = pool_view(call->client->control, call->pool);
     struct json_out data = {0};
     char waited[UNIT_TEXT_MAX];
-    pool_members(&data, call_pool_name(call), &view);
+    pool_members(&data, call->client, call->pool, &view);
     json_out_seconds(&data, "took", call_took(call));
     reply_error(call->client, call->id, ERROR_TIMEOUT, &data, "still %s after %s; it goes on",
                 verbs[call->kind], duration_format(call->until - call->begun_at, waited));
@@ -324,7 +322,7 @@ change_answer(struct client *client, const struct request *request, bool changed
     struct pool_view view = pool_view(client->control, request->pool);
     struct reply reply = reply_begin(client, request->id);
     json_out_open(reply.out, NULL, '{');
-    pool_members(reply.out, request->pool_name, &view);
+    pool_members(reply.out, client, request->pool, &view);
     json_out_bool(reply.out, "changed", changed);
     json_out_close(reply.out, '}');
     reply_end(&reply);
@@ -385,7 +383,7 @@ recycle_is_open(struct client *client, const struct request *request, const stru
     if (view->wanted_up && (view->state == POOL_STARTING || view->state == POOL_STARTED))
         return true;
     struct json_out data = {0};
-    pool_members(&data, request->pool_name, view);
+    pool_members(&data, client, request->pool, view);
     json_out_open(&data, "allowed", '[');
     json_out_string(&data, NULL, "pool.start");
     json_out_close(&data, ']');

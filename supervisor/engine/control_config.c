@@ -88,6 +88,10 @@ pool_describe(struct json_out *out, const struct config_outcome *outcome, uint32
     json_out_string(out, "change", plan_change_name(pool.change));
     json_out_bool(out, "recycles", pool.recycles);
     json_out_bool(out, "drifts", pool.drifts);
+    if (pool.change != PLAN_REMOVED && after->pools[place].settings.refused)
+        json_out_string(out, "refused", record_text(after, after->pools[place].refused));
+    else
+        json_out_null(out, "refused");
     json_out_open(out, "keys", '[');
     while (pool.change == PLAN_CHANGED && plan_next_key(before, after, place, &cursor, &key))
         key_describe(out, &key);

@@ -174,6 +174,8 @@ void stream_begin(struct client *, const struct stream *);
 void stream_run(struct client *);
 void stream_end(struct client *);
 void exit_describe(struct json_out *, struct exit_status); /* "exit" */
+/* Why a pool is in its state, in words; "": there is nothing to say. Borrowed until the next turn. */
+const char *control_reason(const struct shell *, uint32_t pool, enum pool_reason);
 
 /* --- control_loop.c: the member "loop", how long the engine's loop was held. */
 void loop_describe(struct json_out *, struct io *);

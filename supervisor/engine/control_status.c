@@ -233,6 +233,12 @@ bind_error_describe(struct json_out *out, const struct shell *shell, uint32_t po
     json_out_close(out, '}');
 }
 
+const char *
+control_reason(const struct shell *shell, uint32_t pool, enum pool_reason reason)
+{
+    return reason == REASON_REFUSED ? shell_refused(shell, pool) : pool_reason_name(reason);
+}
+
 /* Returns how many workers were written. Nothing is written of a pool that the engine, which has
  * just begun, has not come to yet. */
 static uint32_t
@@ -246,10 +252,8 @@ pool_describe(struct json_out *out, const struct control *control, const struct 
     json_out_open(out, NULL, '{');
     json_out_string(out, "name", shell_pool_name(shell, pool));
     json_out_string(out, "state", pool_state_name(view.state));
-    const char *refused = shell_refused(shell, pool);
-    bool is_refused = refused[0] != '\0' && !view.wanted_up;
-    text_or_null(out, "reason", is_refused ? refused : pool_reason_name(view.reason));
-    json_out_string(out, "wanted", view.wanted_up || is_refused ? "started" : "stopped");
+    text_or_null(out, "reason", control_reason(shell, pool, view.reason));
+    json_out_string(out, "wanted", view.wanted_up ? "started" : "stopped");
     date(out, "since", dates, view.since);
     json_out_open(out, "size", '{');
     json_out_number(out, "min", view.workers_min);

@@ -378,6 +378,15 @@ tell_socket_failed(struct story *story)
              tell_span(again, sizeof again, action->retry_ms));
 }
 
+/* It may not run as it is configured: an address outside the inclusion list. */
+static void
+tell_refused(struct story *story)
+{
+    const char *why = shell_refused(story->shell, story->action->worker.pool);
+    fields_string(&story->fields, "reason", why);
+    emit(story, EVENT_POOL_NOT_STARTED, "it may not run as it is configured: %s", why);
+}
+
 /* How the end is called of a worker that was asked to leave, or killed: by SIGKILL of ours only, for a
  * core that has asked for it may still see the worker end by itself. */
 static const char *
@@ -506,7 +515,10 @@ tell(struct shell *shell, const struct action *action)
         return;
     case EVENT_SOCKET_FAILED:
     case EVENT_POOL_NOT_STARTED:
-        tell_socket_failed(&story);
+        if (action->cause == CAUSE_REFUSED)
+            tell_refused(&story);
+        else
+            tell_socket_failed(&story);
         return;
     case EVENT_WORKER_EXITED:
         tell_ending(&story);

@@ -70,6 +70,7 @@ finish_settings(struct draft *draft)
     settings->ready = (uint8_t)draft->ready.rule;
     settings->ready_after_ms = draft->ready.after_ms;
     settings->has_sockets = draft->record.socket_count > 0;
+    settings->refused = draft->record.refused != 0;
 }
 
 /* Every pool has its own copy of what no other has, however much of it is inherited. */

@@ -112,7 +112,7 @@ command_all(struct sim *sim, struct event event)
     }
 }
 
-/* Who was removed is forgotten; all come back. */
+/* Who was removed is forgotten; all come back, and nobody is refused. */
 static void
 bring_all_back(struct sim *sim)
 {
@@ -122,6 +122,7 @@ bring_all_back(struct sim *sim)
         if (known == sim->world.removed[i])
             sim_fail(sim, "pool %u is %s", i, known ? "removed, and still known" : "not known");
         sim->world.removed[i] = false;
+        sim->swarm.settings[i].refused = false;
         world_tell_pool(sim, i, true);
         world_start_new(sim, i);
     }

@@ -76,6 +76,8 @@ new_settings(struct sim *sim)
         bool renew = sim_between(sim, 0, 1) == 0;
         bool sockets = sim->swarm.settings[pool].has_sockets;
         settings_redraw(&sim->prng, &sim->swarm.settings[pool], sim->swarm.size_max[pool], renew);
+        if (sim->swarm.refuses && sim_between(sim, 0, 3) == 0)
+            sim->swarm.settings[pool].refused ^= 1;
         sockets = sockets != sim->swarm.settings[pool].has_sockets;
         if (sockets || (renew && sim_between(sim, 0, 2) == 0))
             sim->world.bound[pool] = false; /* others than before */

@@ -133,6 +133,7 @@ swarm_draw(struct swarm *swarm, uint64_t seed, uint64_t without, uint32_t events
     prng.state = seed ^ 0x2545f4914f6cdd1du;
     for (uint32_t i = 0; i < swarm->pools; i++)
         swarm->settings[i].on_config_change = !chance(&prng, 4);
+    swarm->refuses = chance(&prng, 3);
     if (events != 0)
         swarm->steps = events;
 }

@@ -56,6 +56,7 @@ struct swarm {
     uint32_t pools;
     struct pool_settings settings[SIM_POOLS_MAX];
     uint32_t size_max[SIM_POOLS_MAX]; /* what the table of workers was made for */
+    bool refuses;                     /* changes: to settings that are refused, and back */
     uint16_t rate[FAULT_COUNT];       /* of a thousand chances; 0: off */
     uint32_t steps;                   /* of the chaos phase */
     msec command_gap_ms;              /* mean time between two operators' words, or nuisances */

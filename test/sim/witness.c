@@ -32,14 +32,14 @@ witness_pool_is_up(const struct witness *witness, uint32_t pool)
 {
     const struct seen_pool *p = &witness->pools[pool];
     bool sockets = p->bound || p->leftovers || !witness_settings(witness, pool)->has_sockets;
-    return p->wanted && !p->disabled && sockets && witness->shutdowns == 0;
+    return seen_pool_is_wanted(p) && !p->disabled && sockets && witness->shutdowns == 0;
 }
 
 bool
 witness_pool_rolls(const struct witness *witness, uint32_t pool)
 {
     const struct seen_pool *p = &witness->pools[pool];
-    bool runs = p->wanted && !p->disabled && witness->shutdowns == 0;
+    bool runs = seen_pool_is_wanted(p) && !p->disabled && witness->shutdowns == 0;
     return witness_pool_is_up(witness, pool) || (runs && p->running);
 }
 
@@ -235,7 +235,8 @@ witness_pool_event(struct witness *witness, const struct event *event)
     } else {
         witness_pool_changed(witness, event);
     }
-    bool enables = event->kind == EV_POOL_START && event->by_operator && p->wanted;
+    p->refused_told &= p->wanted && p->settings.refused;
+    bool enables = event->kind == EV_POOL_START && event->by_operator && seen_pool_is_wanted(p);
     if (witness->shutdowns == 0 && enables)
         pool_may_shrink(witness, event->worker.pool);
 }

@@ -56,6 +56,7 @@ struct seen_pool {
     bool compare;                /* its workers are to be compared with its settings */
     bool change_begins;          /* 1080 is due in this step */
     bool must_enable;            /* 6012 is due in this step */
+    bool refused_told;           /* 6013 was, and it is refused and wanted since */
     uint32_t trials_due;         /* successors that are to be given up in this step */
     bool rolling;
     bool roll_begins, roll_refused, roll_empty; /* in this step */
@@ -138,6 +139,13 @@ witness_settings(const struct witness *witness, uint32_t pool)
     return &witness->pools[pool].settings;
 }
 
+/* Whether it is to run but for a shutdown: somebody wants it, and its settings are not refused. */
+static inline bool
+seen_pool_is_wanted(const struct seen_pool *p)
+{
+    return p->wanted && !p->settings.refused;
+}
+
 /* Whether workers may be started; and whether they may be replaced, which a pool that waits for new
  * sockets goes on promising. */
 bool witness_pool_is_up(const struct witness *, uint32_t pool);
@@ -153,6 +161,7 @@ void witness_bind_answered(struct seen_pool *, bool bound);
 bool seen_has_drifted(const struct witness *, uint32_t pool, const struct seen *);
 void seen_take_settings(const struct witness *, uint32_t pool, struct seen *);
 void pool_may_shrink(struct witness *, uint32_t pool);
+void rule_refused(struct witness *, uint32_t pool);
 void rule_bind(struct witness *, uint32_t pool);
 void rule_pool_gone(struct witness *, uint32_t pool);
 void rule_without_pool(struct witness *, const struct action *);

@@ -103,7 +103,7 @@ is_renewed(struct seen_pool *p, uint32_t shutdowns)
     p->bind_stale = p->bind_asked;
     p->failed_len = p->streak = p->retry_streak = 0;
     p->streak_at = p->not_before = p->retry_not_before = 0;
-    p->must_enable = p->disabled && p->wanted && shutdowns == 0;
+    p->must_enable = p->disabled && seen_pool_is_wanted(p) && shutdowns == 0;
 }
 
 static void
@@ -141,10 +141,27 @@ witness_pool_changed(struct witness *witness, const struct event *event)
     }
     if (witness->sim->resuming && event->kind != EV_POOL_RESUME)
         return;
-    if (p->removed)
+    if (p->removed || (p->added && p->settings.refused))
         pool_is_doomed(p);
     else if (p->compare)
         compare(witness, event->worker.pool);
+}
+
+/* --- Settings that are refused: told once, for as long as somebody wants the pool. */
+
+static bool
+is_refused(const struct witness *witness, const struct seen_pool *p)
+{
+    return p->wanted && p->settings.refused && witness->shutdowns == 0;
+}
+
+void
+rule_refused(struct witness *witness, uint32_t pool)
+{
+    struct seen_pool *p = &witness->pools[pool];
+    if (p->refused_told || !is_refused(witness, p))
+        sim_fail(witness->sim, "pool %u is refused, they say", pool);
+    p->refused_told = true;
 }
 
 /* --- Sockets: one BIND at a time, of the newest ones. */
@@ -160,7 +177,8 @@ void
 rule_bind(struct witness *witness, uint32_t pool)
 {
     struct seen_pool *p = &witness->pools[pool];
-    if (p->bind_asked || !p->wanted || (p->bound && !p->leftovers) || !p->settings.has_sockets)
+    if (p->bind_asked || !seen_pool_is_wanted(p) || (p->bound && !p->leftovers) ||
+        !p->settings.has_sockets)
         sim_fail(witness->sim, "pool %u: BIND out of turn", pool);
     p->bind_asked = true;
 }
@@ -217,6 +235,8 @@ change_untold(const struct witness *witness, const struct seen_pool *p)
         return "workers have drifted, and nobody replaces them";
     if (p->trials_due != 0)
         return "a successor with old settings stays on trial";
+    if (is_refused(witness, p) && !p->refused_told && !witness->sim->resuming)
+        return "its settings are refused, and nobody says so";
     if (p->must_enable)
         return "it has other settings, and stays disabled";
     if (p->removed && p->living_len == 0 && !p->bind_asked && !witness->sim->resuming)

@@ -253,7 +253,7 @@ rule_pool_event(struct witness *witness, const struct action *action)
         p->started = true;
         break;
     case 6011:
-        if (p->living_len > 0 || (p->wanted && witness->shutdowns == 0))
+        if (p->living_len > 0 || (seen_pool_is_wanted(p) && witness->shutdowns == 0))
             BROKEN(witness, id, "is stopped, they say");
         p->running = false;
         break;
@@ -265,7 +265,9 @@ rule_pool_event(struct witness *witness, const struct action *action)
         break;
     case 6013:
     case 6033:
-        if (witness->event.kind != EV_BIND_FAILED)
+        if (action->event == 6013 && action->cause == CAUSE_REFUSED)
+            rule_refused(witness, id.pool);
+        else if (witness->event.kind != EV_BIND_FAILED)
             BROKEN(witness, id, "cannot bind, they say");
         break;
     default:

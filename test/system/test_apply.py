@@ -359,6 +359,33 @@ def a_pool_outside_the_inclusion_list_says_so_and_cannot_be_started(box):
     poold.stop()
 
 
+@claim(limit=60)
+def a_pool_that_the_inclusion_list_refuses_runs_again_when_it_may(box):
+    config = box.config({"web": serving(box, listen=box.address()),
+                         "down": serving(box, listen=box.address())})
+    poold = box.poold_raw({**config, "listen_addresses": ["127.0.0.1"]}).wait_answering()
+    poold.wait_all_started()
+    poold.ctl("stop", "down", "--wait")
+    for _ in range(2):
+        poold.write_config({**config, "listen_addresses": ["127.0.0.2"]})
+        plan = poold.ctl("config", "apply")
+        poold.wait_state("web", "stopped")
+        assert "web: changed, it may not run" in plan, plan
+        assert "listen_addresses (127.0.0.2)" in poold.pool("web")["reason"], poold.pool("web")
+        assert poold.pool("web")["wanted"] == "started", poold.pool("web")
+        assert poold.pool("down")["reason"] == "stopped by an operator", poold.pool("down")
+        assert "127.0.0.2" in poold.events(6013, "web")[-1]["fields"]["reason"], poold.events(6013)
+        assert poold.events(6011, "web")[-1]["text"] == "stopped (refused)", poold.events(6011)
+        os.kill(poold.engine_pid(), signal.SIGKILL)
+        poold.wait_answering()
+        poold.write_config({**config, "listen_addresses": ["127.0.0.1"]})
+        poold.call("config.apply")
+        poold.wait_state("web", "started")
+        assert poold.state("down") == "stopped"
+    assert len(poold.events(6013)) == 2, poold.events(6013)
+    poold.stop()
+
+
 @claim()
 def reading_the_file_again_leaves_no_stray_to_be_warned_of(box):
     poold = box.poold({"web": serving(box)})

@@ -390,6 +390,139 @@ a_change_does_not_start_what_an_operator_stopped(void **state)
     then_pool_is(0, POOL_STOPPED);
 }
 
+/* --- Settings that are refused. */
+
+static void
+then_reason_is(enum pool_reason reason, bool wanted_up)
+{
+    struct pool_view view;
+    assert_true(core_pool(given.core, 0, given.now, &view));
+    assert_string_equal(pool_reason_name(view.reason), pool_reason_name(reason));
+    assert_int_equal(view.wanted_up, wanted_up);
+}
+
+static void
+then_told_refused(void)
+{
+    assert_int_equal(then_told(6013)->cause, CAUSE_REFUSED);
+    then_action(ACT_POOL_CHANGED);
+}
+
+static void
+a_pool_that_is_refused_drains_and_starts_again_when_it_is_not(void **state)
+{
+    (void)state;
+    given_core(1, 16, 4);
+    given_pool(0, .fingerprint = 1, .on_config_change = 1);
+    given_pool_is_started(0, 1);
+    when_applied(0, .fingerprint = 2, .on_config_change = 1, .refused = 1);
+    then_told_refused();
+    assert_int_equal(then_to(ACT_DRAIN, 0, 1)->cause, CAUSE_REFUSED);
+    then_nothing();
+    then_pool_is(0, POOL_STOPPING);
+    then_reason_is(REASON_REFUSED, true);
+    when_worker(0, 0, 1, .kind = EV_EXITED, .status = exit_code_0);
+    then_told(6023);
+    then_to(ACT_RELEASE, 0, 1);
+    then_action(ACT_POOL_CHANGED);
+    assert_int_equal(then_told(6011)->cause, CAUSE_REFUSED);
+    then_reason_is(REASON_REFUSED, true);
+    when_pool(0, .kind = EV_POOL_START, .by_operator = true); /* wanted as before */
+    then_nothing();
+    when_applied(0, .fingerprint = 1, .on_config_change = 1);
+    then_action(ACT_POOL_CHANGED);
+    assert_int_equal(then_to(ACT_SPAWN, 0, 2)->cause, CAUSE_START);
+}
+
+static void
+a_refusal_is_told_once_and_also_of_a_pool_that_never_ran(void **state)
+{
+    (void)state;
+    given_core(1, 8, 4);
+    given_pool(0, .refused = 1);
+    then_nothing();
+    then_reason_is(REASON_NEVER, false);
+    when_pool(0, .kind = EV_POOL_START);
+    then_action(ACT_POOL_CHANGED);
+    then_told_refused();
+    when_applied(0, .refused = 1, .startup_timeout_ms = 7000);
+    then_nothing();
+    then_pool_is(0, POOL_STOPPED);
+    when_applied(0, .has_sockets = 1);
+    then_action(ACT_BIND);
+    then_reason_is(REASON_NONE, true); /* it waits for its sockets, and not for other settings */
+}
+
+static void
+an_operator_s_stop_of_a_refused_pool_lasts(void **state)
+{
+    (void)state;
+    given_core(1, 16, 4);
+    given_pool(0, .fingerprint = 1);
+    given_pool_is_started(0, 1);
+    when_applied(0, .fingerprint = 2, .refused = 1);
+    then_told_refused();
+    then_to(ACT_DRAIN, 0, 1);
+    when_pool(0, .kind = EV_POOL_STOP);
+    then_action(ACT_POOL_CHANGED);
+    then_reason_is(REASON_OPERATOR, false);
+    when_worker(0, 0, 1, .kind = EV_EXITED, .status = exit_code_0);
+    then_told(6023);
+    then_to(ACT_RELEASE, 0, 1);
+    then_action(ACT_POOL_CHANGED);
+    assert_int_equal(then_told(6011)->cause, CAUSE_STOP);
+    when_applied(0, .fingerprint = 3);
+    then_nothing();
+    then_reason_is(REASON_OPERATOR, false);
+}
+
+static void
+a_refusal_outlives_the_engine_and_is_not_told_again(void **state)
+{
+    (void)state;
+    given_core(1, 16, 4);
+    given_pool(0, .fingerprint = 1);
+    given_pool_is_started(0, 1);
+    when_applied(0, .fingerprint = 2, .refused = 1);
+    then_told_refused();
+    then_to(ACT_DRAIN, 0, 1);
+    assert_int_equal(when_engine_dies(100), 0);
+    given_pool(0, .fingerprint = 2, .refused = 1);
+    when_listed(0, 1);
+    when_pool(0, .kind = EV_POOL_RESUME);
+    then_to(ACT_DRAIN, 0, 1);
+    then_nothing();
+    /* Another one, whose configuration does not refuse it: it comes while the old one drains. */
+    assert_int_equal(when_engine_dies(100), 0);
+    given_pool(0, .fingerprint = 3);
+    when_listed(0, 1);
+    when_pool(0, .kind = EV_POOL_RESUME);
+    then_to(ACT_DRAIN, 0, 1);
+    then_action(ACT_POOL_CHANGED);
+    then_to(ACT_SPAWN, 0, 2);
+}
+
+static void
+a_shutdown_is_no_refusal(void **state)
+{
+    (void)state;
+    given_core(1, 16, 4);
+    given_pool(0, .fingerprint = 1);
+    given_pool_is_started(0, 1);
+    when((struct event){.kind = EV_SHUTDOWN});
+    then_action(ACT_POOL_CHANGED);
+    assert_int_equal(then_to(ACT_DRAIN, 0, 1)->cause, CAUSE_SHUTDOWN);
+    when_applied(0, .fingerprint = 2, .refused = 1);
+    then_nothing();
+    then_reason_is(REASON_SHUTDOWN, true);
+    when_worker(0, 0, 1, .kind = EV_EXITED, .status = exit_code_0);
+    then_told(6023);
+    then_to(ACT_RELEASE, 0, 1);
+    then_action(ACT_POOL_CHANGED);
+    assert_int_equal(then_told(6011)->cause, CAUSE_SHUTDOWN);
+    then_action(ACT_LEAVE);
+}
+
 /* --- Removal. */
 
 static void
@@ -484,6 +617,11 @@ main(void)
         CLAIM(a_worker_that_may_have_said_ready_already_keeps_its_rule),
         CLAIM(another_fingerprint_tries_a_disabled_pool_again_and_limits_do_not),
         CLAIM(a_change_does_not_start_what_an_operator_stopped),
+        CLAIM(a_pool_that_is_refused_drains_and_starts_again_when_it_is_not),
+        CLAIM(a_refusal_is_told_once_and_also_of_a_pool_that_never_ran),
+        CLAIM(an_operator_s_stop_of_a_refused_pool_lasts),
+        CLAIM(a_refusal_outlives_the_engine_and_is_not_told_again),
+        CLAIM(a_shutdown_is_no_refusal),
         CLAIM(a_removed_pool_drains_and_is_forgotten_but_for_its_names),
         CLAIM(a_removal_is_taken_back_before_the_pool_is_gone),
         CLAIM(a_removed_pool_is_not_forgotten_before_its_bind_is_answered),
