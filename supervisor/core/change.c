@@ -2,6 +2,7 @@
 #include "supervisor/core/change.h"
 #include "supervisor/core/failure.h"
 #include "supervisor/core/pool.h"
+#include "supervisor/core/reason.h"
 #include "supervisor/core/recycle.h"
 #include "supervisor/core/roll.h"
 #include "supervisor/core/worker.h"
@@ -31,8 +32,10 @@ change_settings(struct core *core, uint32_t pool, const struct pool_settings *se
         edit->reason = REASON_NONE;
     if (failures_at(core, pool)->len > settings->max_failures)
         failures_trim(core, pool);
-    for (uint32_t i = worker_first(core, pool); i != NONE; i = worker_next(core, i))
+    for (uint32_t i = worker_first(core, pool); i != NONE; i = worker_next(core, i)) {
+        reason_judge_again(core, i);
         worker_arm(core, i);
+    }
     if (renewed)
         renew(core, pool);
     else

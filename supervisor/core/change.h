@@ -7,6 +7,8 @@
  *                longest delay at the latest. The window keeps the newest max_failures failures.
  *   ready        A worker that starts is judged by the newest rule from now on, unless that is
  *                READY=1, which it may have said already: then by the rule that it had.
+ *   recycling    A limit holds for who serves now: who is beyond it is replaced at once, and who was to
+ *                be replaced and no longer is, unless its successor has been started, stays.
  *   sizes        Slots beyond the new size are drained, new slots are filled; others see nothing.
  *   fingerprint  Of all that takes new processes. A worker remembers the one it was started with
  *                when the pool's is another one, it has *drifted*. Its sockets may be others too,

@@ -1,5 +1,6 @@
 /* check.c - the rules that hold between two steps, and the digest of everything that is saved. */
 #include "supervisor/core/pool.h"
+#include "supervisor/core/reason.h"
 #include "supervisor/core/recycle.h"
 #include "supervisor/core/start.h"
 #include "supervisor/core/state.h"
@@ -11,8 +12,9 @@ check_worker_state(const struct core *core, uint32_t worker)
     const struct worker *w = worker_at(core, worker);
     bool starting = w->state == WORKER_SPAWNING || w->state == WORKER_STARTING;
     bool ended = w->state == WORKER_DRAINING || w->state == WORKER_LEAVING;
-    bool timed = starting ? w->state == WORKER_STARTING || w->place
-                          : w->state != WORKER_READY && w->state != WORKER_GONE;
+    bool timed = starting ? w->state == WORKER_STARTING || w->place : w->state != WORKER_GONE;
+    if (w->state == WORKER_READY)
+        timed = reason_due(core, worker) != MSEC_NEVER;
 
     if (w->since > core->now || w->spawned_at > core->now || w->drain_at > core->now)
         return "a worker's past does not lie in the future";
@@ -54,6 +56,12 @@ check_worker_recycle(const struct core *core, uint32_t worker)
         return "successor and original know each other";
     if (w->begun && w->leave == CAUSE_NONE)
         return "a recycle has a cause";
+    if ((w->reason == CAUSE_NONE) != (w->reasons == 0) ||
+        (w->reason != CAUSE_NONE && !reason_stands(w, w->reason)))
+        return "the newest reason is one that stands";
+    if (w->reason != CAUSE_NONE && w->leave == CAUSE_NONE && worker_stays(w) &&
+        pool_is_up(core, w->id.pool) && !core->pool_more[w->id.pool].held)
+        return "who has a reason is to be replaced";
     if (w->in_roll && pool_of(core, worker)->roll_cause == CAUSE_NONE)
         return "who is in a roll has a roll";
     if (w->state == WORKER_GONE && (!w->begun || w->replaced))

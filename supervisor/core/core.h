@@ -76,12 +76,15 @@ struct action {
     uint32_t limit_event; /* EVENT 6023: for which time-out it was killed, 1012, 1013; 0: none */
     bool killed;          /* the worker that left was killed at the end of its drain */
     bool was_ready;       /* EVENT 1009: the worker had been ready */
-    msec age_ms;          /* of the worker, since its SPAWN */
-    msec limit_ms; /* the limit that was reached (time-outs), the window (1002), drain limit */
-    msec retry_ms; /* from now until the core tries again; MSEC_NEVER: it does not */
-    msec start_ms; /* recycle-done: SPAWN to ready of the successor */
-    msec drain_ms; /* recycle-done: drain to gone of the old worker */
-    msec total_ms; /* recycle-done: request to gone */
+    uint64_t measured,
+        limit_value; /* EVENT of a reason to recycle, and recycle-done: what was measured,
+                                       and the limit; limit 0: the cause has none */
+    msec age_ms;     /* of the worker, since its SPAWN */
+    msec limit_ms;   /* the limit that was reached (time-outs), the window (1002), drain limit */
+    msec retry_ms;   /* from now until the core tries again; MSEC_NEVER: it does not */
+    msec start_ms;   /* recycle-done: SPAWN to ready of the successor */
+    msec drain_ms;   /* recycle-done: drain to gone of the old worker */
+    msec total_ms;   /* recycle-done: request to gone */
 };
 
 /* Storage is the caller's; cap must be at least core_actions_max. */
@@ -130,7 +133,7 @@ void core_touched_clear(struct core *);
 size_t core_record_write(const struct core *, uint32_t record, void *buf, size_t cap);
 int core_record_read(struct core *, uint32_t record, const void *buf, size_t len);
 int core_restore_end(struct core *, msec now);
-#define CORE_STATE_VERSION 1u
+#define CORE_STATE_VERSION 3u
 
 /* --- Changing the configuration: POOL_ADD with by_operator for each pool that is added or changed,
  * or whose drifted workers are to be tried again; POOL_REMOVE, by_operator too, for each that is
@@ -187,6 +190,10 @@ struct worker_view {
     enum cause leave; /* why it is to leave or to be replaced; NONE: it is not */
     bool executed, killed;
     bool drifted; /* it stays, and was started with another fingerprint than its pool has now */
+    uint64_t measured, limit_value; /* of `leave`: as in struct action */
+    msec age_limit_ms;              /* its own limit of age; MSEC_NEVER: it has none */
+    msec next_at; /* when it is to be replaced, as far as is known; MSEC_NEVER: not planned */
+    enum cause next_for;              /* ... and why */
     msec spawned_at, ready_at, since; /* ready_at 0: not yet; since: of this state */
     struct worker_id successor;       /* generation 0: none */
 };

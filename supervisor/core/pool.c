@@ -2,6 +2,7 @@
 #include "supervisor/core/pool.h"
 #include "supervisor/core/change.h"
 #include "supervisor/core/failure.h"
+#include "supervisor/core/reason.h"
 #include "supervisor/core/recycle.h"
 #include "supervisor/core/roll.h"
 #include "supervisor/core/start.h"
@@ -54,6 +55,7 @@ settings_check(const struct pool_settings *settings)
     assert(settings->surge >= 1 && settings->surge <= WORKERS_A_POOL_MAX);
     assert(settings->max_failures >= 1 && settings->max_failures <= FAILURES_MAX);
     assert(settings->ready < READY_RULE_COUNT);
+    assert(settings->recycle_jitter <= RECYCLE_JITTER_MAX);
 }
 
 void
@@ -89,7 +91,6 @@ pool_enable(struct core *core, uint32_t pool, enum cause cause)
 {
     tell_pool(core, TELL_POOL_ENABLED, pool)->cause = cause;
     pool_enter(core, pool, POOL_STARTING, REASON_NONE);
-    recycle_mark_untrusted(core, pool);
 }
 
 void
@@ -213,8 +214,8 @@ pool_bind_failed(struct core *core, uint32_t pool, int32_t error)
         edit->reason = REASON_BIND_FAILED;
         act_pool(core, ACT_POOL_CHANGED, pool);
     }
-    /* No successor can be started. Who is sick is replaced once the sockets are there. */
-    if (p->roll_cause != CAUSE_UNHEALTHY)
+    /* No successor can be started. Who has a reason is replaced once the sockets are there. */
+    if (!cause_is_tried_again(p->roll_cause))
         roll_end(core, pool, ROLL_FAILED);
 }
 
@@ -270,6 +271,7 @@ pool_adopt(struct core *core, struct worker_id id)
     w->cause = CAUSE_REPLACEMENT;
     w->adopted = true;
     worker_take_settings(core, worker); /* change.h says why */
+    worker_draw_limits(core, worker);
     w->spawned_at = core->now;
     worker_enter(core, worker, WORKER_SPAWNING);
     /* Who has workers is not stopped; what it is to be is decided at POOL_RESUME. */

@@ -2,6 +2,7 @@
 #include "supervisor/core/change.h"
 #include "supervisor/core/failure.h"
 #include "supervisor/core/pool.h"
+#include "supervisor/core/reason.h"
 #include "supervisor/core/recycle.h"
 #include "supervisor/core/roll.h"
 #include "supervisor/core/start.h"
@@ -158,6 +159,7 @@ pool_go_up(struct core *core, uint32_t pool)
     if (p->state == POOL_STOPPED || p->state == POOL_STOPPING)
         pool_enter(core, pool, POOL_STARTING, REASON_NONE);
     change_go_on(core, pool);
+    reason_mark_all(core, pool);
 
     for (;;) {
         pool_look(core, pool, &findings);
@@ -255,7 +257,8 @@ slot_judge(const struct core *core, const struct pool *p, uint32_t number, const
     const struct worker *w = worker_at(core, slot->incumbent);
     if (findings->under_way >= p->settings.surge || !recycle_may_begin(w, slot))
         return;
-    msec at = w->leave == CAUSE_UNHEALTHY ? MAX(p->next_start_at, p->retry_at) : p->next_start_at;
+    bool tried_again = cause_is_tried_again(w->leave);
+    msec at = tried_again ? MAX(p->next_start_at, p->retry_at) : p->next_start_at;
     findings->opens_at = MIN(findings->opens_at, at);
     if (findings->marked == NONE && at <= core->now)
         findings->marked = slot->incumbent;

@@ -2,6 +2,7 @@
 #include "supervisor/core/recycle.h"
 #include "supervisor/core/failure.h"
 #include "supervisor/core/pool.h"
+#include "supervisor/core/reason.h"
 #include "supervisor/core/roll.h"
 #include "supervisor/core/worker.h"
 
@@ -10,21 +11,33 @@ recycle_mark(struct core *core, uint32_t worker, enum cause cause)
 {
     assert(worker_stays(worker_at(core, worker)));
     struct worker *w = worker_edit(core, worker);
-    bool known = w->leave == cause;
+    bool known = w->leave == cause || (w->reasons_told >> cause & 1) != 0;
     if (w->leave == CAUSE_NONE)
         w->asked_at = core->now;
     w->leave = (uint8_t)cause;
-    if (cause == CAUSE_UNHEALTHY && !known)
-        tell_worker(core, TELL_RECYCLE_UNHEALTHY, worker)->cause = cause;
+    if (reason_event(cause) == 0 || known)
+        return;
+    w->reasons_told |= w->reasons & (uint16_t)(1u << cause);
+    struct action *action = tell_worker(core, reason_event(cause), worker);
+    action->cause = cause;
+    recycle_say_measured(w, action);
+}
+
+void
+recycle_say_measured(const struct worker *w, struct action *action)
+{
+    if (action->cause != w->reason)
+        return;
+    action->measured = w->measured;
+    action->limit_value = w->limit_value;
 }
 
 void
 recycle_unmark(struct core *core, uint32_t worker)
 {
     struct worker *w = worker_edit(core, worker);
-    w->leave = w->untrusted ? CAUSE_UNHEALTHY : CAUSE_NONE;
-    if (!w->untrusted)
-        w->asked_at = 0;
+    w->leave = CAUSE_NONE;
+    w->asked_at = 0;
 }
 
 static void
@@ -92,6 +105,7 @@ recycle_close(struct core *core, uint32_t original, msec gone_at)
     action->other = o->id;
     action->other_handle = original;
     action->cause = o->leave;
+    recycle_say_measured(o, action);
     action->killed = o->killed;
     action->start_ms = o->start_ms;
     action->drain_ms = o->drain_at == 0 ? 0 : gone_at - o->drain_at;
@@ -135,7 +149,7 @@ recycle_successor_failed(struct core *core, uint32_t worker)
     enum cause cause = o->leave;
     msec retry_ms = MSEC_NEVER;
     o->begun = false;
-    if (cause == CAUSE_UNHEALTHY) {
+    if (cause_is_tried_again(cause)) {
         struct pool *p = pool_edit(core, pool);
         if (p->retry_streak < UINT16_MAX - 1)
             p->retry_streak++;
@@ -147,7 +161,8 @@ recycle_successor_failed(struct core *core, uint32_t worker)
     action->other_handle = original;
     action->cause = cause;
     action->retry_ms = retry_ms;
-    if (cause == CAUSE_UNHEALTHY)
+    reason_judge_again(core, original);
+    if (cause_is_tried_again(cause))
         return;
     if (o->in_roll)
         roll_end(core, pool, ROLL_FAILED);
@@ -166,9 +181,11 @@ recycle_give_up(struct core *core, uint32_t worker)
     action->other_handle = original;
     action->cause = o->leave;
     bool asked_for = o->in_roll && pool_of(core, original)->roll_all;
-    bool again = o->leave == CAUSE_UNHEALTHY || asked_for || worker_has_drifted(core, original);
+    bool reason = cause_is_tried_again(o->leave);
+    bool again = reason || asked_for || worker_has_drifted(core, original);
     action->retry_ms = again ? 0 : MSEC_NEVER;
-    if (!o->in_roll && o->leave != CAUSE_UNHEALTHY)
+    reason_judge_again(core, original);
+    if (!o->in_roll && !reason)
         recycle_unmark(core, original); /* it began in a roll that is over */
     worker_leave(core, worker, CAUSE_SURPLUS);
 }
@@ -213,14 +230,4 @@ recycle_drop_gone(struct core *core, uint32_t worker)
 {
     assert(worker_at(core, worker)->successor == NONE);
     worker_enter(core, worker, WORKER_FREE);
-}
-
-void
-recycle_mark_untrusted(struct core *core, uint32_t pool)
-{
-    for (uint32_t i = worker_first(core, pool); i != NONE; i = worker_next(core, i)) {
-        const struct worker *w = worker_at(core, i);
-        if (w->untrusted && worker_stays(w))
-            recycle_mark(core, i, CAUSE_UNHEALTHY);
-    }
 }

@@ -6,8 +6,8 @@
  *   overlapped O.begun, S was asked for: O.successor = S, S.original = O.
  *              S ready: O.replaced, O is told to leave; O dead: 6022, closed.
  *              S fails while O serves: 1093, closed; it does not count as a failure of the pool.
- *                UNHEALTHY: O stays marked and is tried again after a growing delay.
- *                otherwise: the mark goes, and the roll (roll.h) ends FAILED.
+ *                A cause that is tried again (reason.h): O stays marked until a growing delay is over.
+ *                Otherwise: the mark goes, and the roll (roll.h) ends FAILED.
  *   exclusive  O.begun, O is told to leave; O dead: O is GONE, its slot is filled by S, then as below.
  *   orphaned   O died (or leaves) by itself before S was ready: S is now its replacement, no further
  *              worker is started. The recycle stays begun: 6022 closes it when S is ready. If S
@@ -25,8 +25,11 @@
 /* Marks a worker that serves, or may come to serve, for replacement. */
 void recycle_mark(struct core *, uint32_t worker, enum cause);
 
-/* Its recycle, which has not begun, is no longer wanted. That it broke the protocol stays a reason. */
+/* Its recycle, which has not begun, is no longer wanted. Reasons that stand will mark it anew. */
 void recycle_unmark(struct core *, uint32_t worker);
+
+/* What was measured of the action's cause, if that is the worker's newest reason. */
+void recycle_say_measured(const struct worker *, struct action *);
 
 /* Begins the recycle of a marked worker: successor was just asked for. */
 void recycle_begin_overlapped(struct core *, uint32_t original, uint32_t successor);
@@ -67,8 +70,5 @@ void recycle_forget_mark(struct core *, uint32_t worker);
 
 /* Frees a GONE original that nobody will follow any more. */
 void recycle_drop_gone(struct core *, uint32_t worker);
-
-/* A disabled pool that is enabled again: those that broke the protocol are replaced now. */
-void recycle_mark_untrusted(struct core *, uint32_t pool);
 
 #endif

@@ -139,7 +139,8 @@ pool_is_valid(const struct pool *p)
            p->roll_cause < CAUSE_COUNT && p->queue <= START_CLASS_COUNT && s->workers_min >= 1 &&
            s->workers_min <= s->workers_max && s->workers_max <= WORKERS_A_POOL_MAX &&
            s->surge >= 1 && s->surge <= WORKERS_A_POOL_MAX && s->max_failures >= 1 &&
-           s->max_failures <= FAILURES_MAX && s->ready < READY_RULE_COUNT;
+           s->max_failures <= FAILURES_MAX && s->ready < READY_RULE_COUNT &&
+           s->recycle_jitter <= RECYCLE_JITTER_MAX;
 }
 
 static bool
@@ -154,8 +155,9 @@ worker_is_valid(const struct core *core, const struct worker *w)
     return w->id.pool < core->limits.pools_max && w->id.generation != 0 &&
            is_handle(core, w->successor) && is_handle(core, w->original) &&
            w->state > WORKER_FREE && w->state < WORKER_STATE_COUNT && w->cause < CAUSE_COUNT &&
-           w->leave < CAUSE_COUNT && are_bools(&w->executed, 12) && w->limit < WORKER_LIMIT_COUNT &&
-           w->ready < READY_RULE_COUNT;
+           w->leave < CAUSE_COUNT && w->reason < CAUSE_COUNT && w->reasons >> CAUSE_COUNT == 0 &&
+           (w->reasons_told & ~w->reasons) == 0 && are_bools(&w->executed, 12) &&
+           w->limit < WORKER_LIMIT_COUNT && w->ready < READY_RULE_COUNT;
 }
 
 int

@@ -31,12 +31,16 @@ struct pool_settings {
     uint64_t failure_delay_max_ms;
     uint64_t fingerprint;     /* of all that takes new processes to take effect: workers that were
                                  started with another one have drifted */
+    uint64_t recycle_time_ms; /* age at which a worker is replaced; 0: never */
     uint8_t on_config_change; /* bool: workers that have drifted are replaced */
     uint8_t refused;          /* bool: as it is configured it may not run, whoever wants it */
-    uint8_t reserved[6];
+    uint8_t recycle_jitter;   /* 0..RECYCLE_JITTER_MAX: each worker's own limits are the settings'
+                                 limits +/- up to so many percent */
+    uint8_t reserved[5];
 };
 
 #define FAILURES_MAX       64u   /* most failures that a window can be asked to count */
 #define WORKERS_A_POOL_MAX 1024u /* most of workers.min and workers.max */
+#define RECYCLE_JITTER_MAX 50u   /* percent: no limit is nearer to nothing than half of it */
 
 #endif

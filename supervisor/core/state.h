@@ -32,7 +32,7 @@ struct pool {
     struct pool_settings settings;
     msec since;         /* of this state */
     msec next_start_at; /* back-off: no start, and no bind, before */
-    msec retry_at;      /* no recycle with cause UNHEALTHY begins before */
+    msec retry_at;      /* no recycle for a cause that is tried again begins before */
     msec roll_since;
     msec failed_at;      /* the last failure that delayed a start; 0: none */
     uint64_t ticket;     /* of its place in the queue of starts */
@@ -90,6 +90,8 @@ struct worker {
     msec timer_at; /* STARTING: ready by rule, or the next ready command; KILLING: next KILL */
     msec start_ms; /* how long its successor took to be ready */
     uint64_t fingerprint; /* of the settings that it was started with */
+    uint64_t measured;    /* of `reason`: what was measured when it was found, and ... */
+    uint64_t limit_value; /* ... the limit that it had reached; 0: it is none of a limit */
     uint8_t state;        /* enum worker_state */
     uint8_t cause;        /* enum cause: of its start */
     uint8_t leave;        /* enum cause: of its replacement or departure */
@@ -107,15 +109,19 @@ struct worker {
     uint8_t untrusted;    /* it broke the protocol, which is told and counted once */
     uint8_t limit;        /* enum worker_limit: for which it was killed */
     uint8_t ready;        /* enum ready_rule that it is judged by */
-    uint8_t unused[7];
+    uint8_t reason;       /* enum cause: the newest of `reasons`; NONE: there are none */
+    uint16_t reasons;     /* bit of each cause that stands (reason.h) */
+    uint16_t reasons_told;
+    uint16_t draw; /* drawn at its start: where its own limits lie within the jitter */
 };
 
 _Static_assert(sizeof(struct global) == 40, "no padding");
-_Static_assert(sizeof(struct pool_settings) == 80, "no padding");
-_Static_assert(sizeof(struct pool) == 80 + 48 + 12 + 6 + 14, "no padding");
+_Static_assert(sizeof(struct pool_settings) == 88, "no padding");
+_Static_assert(sizeof(struct pool) == 88 + 48 + 12 + 6 + 14, "no padding");
 _Static_assert(sizeof(struct failure) == 16, "no padding");
 _Static_assert(sizeof(struct failures) == 8 + FAILURES_MAX * 16, "no padding");
-_Static_assert(sizeof(struct worker) == 24 + 64 + 24, "no padding");
+_Static_assert(sizeof(struct worker) == 24 + 80 + 24, "no padding");
+_Static_assert(CAUSE_COUNT <= 16, "a bit of `reasons` each");
 
 /* Derived, one for each pool. */
 struct pool_more {
@@ -265,6 +271,7 @@ enum {
     TELL_SHUTDOWN_TIMEOUT = 1013,
     TELL_SPAWN_FAILED = 1022,
     TELL_EXEC_FAILED = 1059,
+    TELL_RECYCLE_TIME = 1074,
     TELL_RECYCLE_UNHEALTHY = 1078,
     TELL_RECYCLE_ON_DEMAND = 1079,
     TELL_RECYCLE_CONFIG_CHANGE = 1080,

@@ -54,6 +54,7 @@
     X(REPLACEMENT,    "replacement")    /* a worker died    */ \
     X(ON_DEMAND,      "on-demand")      /* an operator's recycle (1079) */ \
     X(UNHEALTHY,      "unhealthy")      /* sick, or broke the protocol (1078) */ \
+    X(TIME,           "time")           /* it has reached its age (1074) */ \
     X(CONFIG_CHANGE,  "config-change")  /* it has drifted from the settings (1080) */ \
     X(STOP,           "stop")           /* an operator's stop */ \
     X(REMOVED,        "removed")        /* its pool is not configured any more */ \

@@ -1,6 +1,7 @@
 /* view.c - what others may read of the core: views and names. */
 #include "supervisor/core/failure.h"
 #include "supervisor/core/pool.h"
+#include "supervisor/core/reason.h"
 #include "supervisor/core/state.h"
 #include "supervisor/core/worker.h"
 
@@ -52,6 +53,22 @@ is_visible(const struct worker *w)
     return w->state != WORKER_FREE && w->state != WORKER_GONE;
 }
 
+/* When a worker is replaced next, and why: what is under way or marked comes first. */
+static void
+view_next(const struct core *core, uint32_t handle, struct worker_view *view)
+{
+    const struct worker *w = worker_at(core, handle);
+    if (!worker_stays(w))
+        return;
+    if (w->leave != CAUSE_NONE) {
+        view->next_at = w->asked_at;
+        view->next_for = w->leave;
+    } else if (view->age_limit_ms != MSEC_NEVER) {
+        view->next_at = after(w->spawned_at, view->age_limit_ms);
+        view->next_for = CAUSE_TIME;
+    }
+}
+
 bool
 core_worker(const struct core *core, uint32_t handle, struct worker_view *out)
 {
@@ -69,7 +86,12 @@ core_worker(const struct core *core, uint32_t handle, struct worker_view *out)
         .spawned_at = w->spawned_at,
         .ready_at = w->ready_at,
         .since = w->since,
+        .measured = w->leave == w->reason ? w->measured : 0,
+        .limit_value = w->leave == w->reason ? w->limit_value : 0,
+        .age_limit_ms = reason_age_limit(core, handle),
+        .next_at = MSEC_NEVER,
     };
+    view_next(core, handle, out);
     if (w->successor != NONE || w->replaced) {
         out->successor = w->id;
         out->successor.generation = w->replaced_by;

@@ -1,6 +1,7 @@
 /* worker.c - the machine of one worker: its states, its start, its deadlines. */
 #include "supervisor/core/worker.h"
 #include "supervisor/core/failure.h"
+#include "supervisor/core/reason.h"
 #include "supervisor/core/recycle.h"
 
 #define S(n) (1u << WORKER_##n)
@@ -51,8 +52,9 @@ worker_enter(struct core *core, uint32_t worker, enum worker_state to)
 }
 
 static msec
-worker_due(const struct core *core, const struct worker *w)
+worker_due(const struct core *core, uint32_t worker)
 {
+    const struct worker *w = worker_at(core, worker);
     const struct pool_settings *settings = &pool_at(core, w->id.pool)->settings;
     msec place = w->place ? after(w->spawned_at, START_PLACE_MS) : MSEC_NEVER;
     msec timer = w->timer_at == 0 ? MSEC_NEVER : w->timer_at;
@@ -69,8 +71,9 @@ worker_due(const struct core *core, const struct worker *w)
         return stop;
     case WORKER_KILLING:
         return timer;
-    case WORKER_FREE:
     case WORKER_READY:
+        return reason_due(core, worker);
+    case WORKER_FREE:
     case WORKER_GONE:
     case WORKER_STATE_COUNT:
         break;
@@ -81,7 +84,7 @@ worker_due(const struct core *core, const struct worker *w)
 void
 worker_arm(struct core *core, uint32_t worker)
 {
-    due_set_worker(core, worker, worker_due(core, worker_at(core, worker)));
+    due_set_worker(core, worker, worker_due(core, worker));
 }
 
 void
@@ -112,6 +115,13 @@ worker_take_settings(struct core *core, uint32_t worker)
     w->ready = settings->ready;
 }
 
+void
+worker_draw_limits(struct core *core, uint32_t worker)
+{
+    uint64_t draw = prng_below(&global_edit(core)->prng, UINT16_MAX + 1u);
+    worker_edit(core, worker)->draw = (uint16_t)draw;
+}
+
 uint32_t
 worker_spawn(struct core *core, struct worker_id id, enum cause cause)
 {
@@ -121,6 +131,7 @@ worker_spawn(struct core *core, struct worker_id id, enum cause cause)
     w->cause = (uint8_t)cause;
     w->spawned_at = core->now;
     worker_take_settings(core, worker);
+    worker_draw_limits(core, worker);
     w->place = true;
     core->places_held++;
     worker_enter(core, worker, WORKER_SPAWNING);
@@ -291,8 +302,10 @@ worker_on_time(struct core *core, uint32_t worker)
         act_worker(core, ACT_KILL, worker);
         worker_set_timer(core, worker, KILL_AGAIN_MS);
         return;
-    case WORKER_FREE:
     case WORKER_READY:
+        reason_on_time(core, worker);
+        return;
+    case WORKER_FREE:
     case WORKER_GONE:
     case WORKER_STATE_COUNT:
         break;

@@ -7,7 +7,7 @@
  * STARTING   The process exists and is not ready. It is ready by the pool's rule, or it is killed at
  *            startup_timeout, counted from SPAWN (1012: a failure). At most one ready command is
  *            under way. Only SPAWNING and STARTING hold a start place, for 5 s at most.
- * READY      It serves. No deadline.
+ * READY      It serves. Its deadline is the next limit that it reaches by itself (reason.h).
  * DRAINING   DRAIN was sent; STOPPING=1 is awaited for 2 s, then stop_signal goes out.
  * LEAVING    It leaves: it said STOPPING, or it was signalled, or its exec failed and only its exit
  *            is missing. DRAINING and LEAVING end at shutdown_timeout, counted from the drain.
@@ -66,6 +66,9 @@ worker_has_drifted(const struct core *core, uint32_t worker)
 
 /* It is started, or found, with the settings that its pool has now. */
 void worker_take_settings(struct core *, uint32_t worker);
+
+/* It draws where its own limits lie within the jitter. */
+void worker_draw_limits(struct core *, uint32_t worker);
 
 /* The pool's ready rule has changed: whoever starts is judged by it, but for READY=1. */
 void worker_take_rule(struct core *, uint32_t worker);

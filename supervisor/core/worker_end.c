@@ -1,6 +1,7 @@
 /* worker_end.c - the machine of one worker: how it fails, how it leaves, how it ends. */
 #include "supervisor/core/failure.h"
 #include "supervisor/core/pool.h"
+#include "supervisor/core/reason.h"
 #include "supervisor/core/recycle.h"
 #include "supervisor/core/worker.h"
 
@@ -78,10 +79,11 @@ worker_untrusted(struct core *core, uint32_t worker)
         recycle_successor_failed(core, worker);
         worker_leave(core, worker, CAUSE_UNHEALTHY);
     } else if (disable) {
+        reason_note(core, worker, CAUSE_UNHEALTHY, 0, 0);
         pool_disable(core, pool);
-    } else if (pool_is_up(core, pool)) {
-        action->cause = CAUSE_UNHEALTHY;
-        recycle_mark(core, worker, CAUSE_UNHEALTHY);
+    } else {
+        action->cause = pool_is_up(core, pool) ? CAUSE_UNHEALTHY : CAUSE_NONE;
+        reason_found(core, worker, CAUSE_UNHEALTHY, 0, 0);
     }
 }
 

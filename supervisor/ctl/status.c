@@ -141,6 +141,29 @@ explain(const json_t *pool)
     }
 }
 
+/* When each worker is replaced next, and why. */
+static void
+print_next_recycles(const json_t *pool)
+{
+    size_t i;
+    json_t *worker;
+    json_array_foreach(json_object_get(pool, "workers"), i, worker)
+    {
+        const json_t *next = json_object_get(worker, "next_recycle");
+        const char *at = ctl_string(next, "at");
+        char line[256];
+        if (!json_is_object(next))
+            continue;
+        if (json_is_true(json_object_get(next, "under_way")))
+            snprintf(line, sizeof line, "worker %s is to be replaced (%s) since %.19s",
+                     ctl_string(worker, "id"), ctl_string(next, "cause"), at);
+        else
+            snprintf(line, sizeof line, "worker %s is replaced at %.19s (%s)",
+                     ctl_string(worker, "id"), at, ctl_string(next, "cause"));
+        print_note(ctl_string(pool, "name"), line);
+    }
+}
+
 static void
 print_hint(const json_t *pool)
 {
@@ -196,6 +219,8 @@ print_status(const struct ctl *ctl, const json_t *status)
     json_array_foreach(pools, i, pool)
     {
         explain(pool);
+        if (ctl->argc > 0)
+            print_next_recycles(pool);
         print_last_failure(pool);
         print_hint(pool);
     }

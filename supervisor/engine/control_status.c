@@ -77,6 +77,24 @@ count_or_null(struct json_out *out, const char *key, bool is_known, uint64_t cou
 
 /* --- A worker. */
 
+/* When it is replaced as far as is known; "under_way": it is being, or waits for its turn. */
+static void
+next_recycle_describe(struct json_out *out, const struct dates *dates,
+                      const struct worker_view *view, bool with_worker)
+{
+    if (view->next_at == MSEC_NEVER) {
+        json_out_null(out, "next_recycle");
+        return;
+    }
+    json_out_open(out, "next_recycle", '{');
+    date(out, "at", dates, view->next_at);
+    json_out_string(out, "cause", cause_name(view->next_for));
+    json_out_bool(out, "under_way", view->leave != CAUSE_NONE);
+    if (with_worker)
+        id_string(out, "worker", view->id);
+    json_out_close(out, '}');
+}
+
 static void
 worker_describe(struct json_out *out, const struct shell *shell, const struct dates *dates,
                 uint32_t handle, bool with_pool)
@@ -98,6 +116,10 @@ worker_describe(struct json_out *out, const struct shell *shell, const struct da
     json_out_string(out, "state", worker_state_name(view.state));
     date(out, "since", dates, view.since);
     json_out_seconds(out, "age", span(view.spawned_at, dates->now));
+    if (view.age_limit_ms == MSEC_NEVER)
+        json_out_null(out, "age_limit");
+    else
+        json_out_seconds(out, "age_limit", view.age_limit_ms);
     date_or_null(out, "ready_since", dates, view.ready_at);
     json_out_bool(out, "killing", view.killed);
     json_out_bool(out, "drifted", view.drifted);
@@ -106,9 +128,25 @@ worker_describe(struct json_out *out, const struct shell *shell, const struct da
     id_string(out, "successor", view.successor);
     count_or_null(out, "requests", world.counts.has_requests, world.counts.requests);
     count_or_null(out, "active", world.counts.has_active, world.counts.active);
+    next_recycle_describe(out, dates, &view, false);
     text_or_null(out, "status", world.status_text);
     text_or_null(out, "last_line", world.last_line);
     json_out_close(out, '}');
+}
+
+/* The pool's worker that is replaced next, and why. */
+static void
+next_recycle_of_pool(struct json_out *out, const struct shell *shell, const struct dates *dates,
+                     uint32_t pool)
+{
+    const struct core *core = shell_core(shell);
+    struct worker_view view, next = {.next_at = MSEC_NEVER};
+    for (uint32_t handle = core_worker_first(core, pool); handle != NONE;
+         handle = core_worker_next(core, handle)) {
+        if (core_worker(core, handle, &view) && view.next_at < next.next_at)
+            next = view;
+    }
+    next_recycle_describe(out, dates, &next, true);
 }
 
 /* The workers of a pool as values of an array. Returns how many. */
@@ -270,7 +308,7 @@ pool_describe(struct json_out *out, const struct control *control, const struct 
     failures_describe(out, control, dates, pool, &view, all);
     date_or_null(out, "next_start", dates, view.next_start_at);
     roll_describe(out, dates, &view);
-    json_out_null(out, "next_recycle"); /* this version recycles on demand only */
+    next_recycle_of_pool(out, shell, dates, pool);
     bind_error_describe(out, shell, pool, &view);
     json_out_close(out, '}');
     return workers;

@@ -1,7 +1,7 @@
 /* tell.c - turns what the core wants operators to know into events with words and fields.
  *
  * Each sentence says what happened, to whom, the measured value beside its limit, and what follows. */
-#include "supervisor/engine/tell.h"
+#include "supervisor/engine/tell_inside.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -14,22 +14,12 @@
 #include "supervisor/verbs.h"
 
 #define TEXT_MAX  512
-#define SPAN_TEXT 32
 #define EXIT_TEXT 64
 
 static const char *const step_texts[] = {
 #define X(n, text) text,
     SPAWN_STEPS(X)
 #undef X
-};
-
-/* What is gathered for one event before it is emitted. */
-struct story {
-    struct shell *shell;
-    const struct action *action;
-    struct shell_worker worker;
-    struct event_fields fields;
-    const char *last; /* the worker's last line of output, "" without */
 };
 
 const char *
@@ -97,10 +87,8 @@ what_follows(char *buf, size_t cap, const struct action *action)
     return buf;
 }
 
-static void emit(struct story *story, enum event_id id, const char *format, ...) ATTR_PRINTF(3, 4);
-
-static void
-emit(struct story *story, enum event_id id, const char *format, ...)
+void
+story_emit(struct story *story, enum event_id id, const char *format, ...)
 {
     const struct action *action = story->action;
     va_list ap;
@@ -151,10 +139,11 @@ tell_worker_died(struct story *story)
     char how[EXIT_TEXT], age[SPAN_TEXT], follows[TEXT_MAX];
     field_exit(&story->fields, action->status);
     fields_of_death(story);
-    emit(story, EVENT_WORKER_DIED, "ended unasked with %s, %s after its start%s%s",
-         tell_exit(how, sizeof how, action->status), tell_span(age, sizeof age, action->age_ms),
-         action->was_ready ? "" : ", before it was ready",
-         what_follows(follows, sizeof follows, action));
+    story_emit(story, EVENT_WORKER_DIED, "ended unasked with %s, %s after its start%s%s",
+               tell_exit(how, sizeof how, action->status),
+               tell_span(age, sizeof age, action->age_ms),
+               action->was_ready ? "" : ", before it was ready",
+               what_follows(follows, sizeof follows, action));
 }
 
 /* "; its ready command ended with exit code 4". What it printed is kept nowhere. */
@@ -180,11 +169,11 @@ tell_startup_timeout(struct story *story)
     char limit[SPAN_TEXT], command[EXIT_TEXT + 64], follows[TEXT_MAX];
     fields_seconds(&story->fields, "limit", story->action->limit_ms);
     fields_of_death(story);
-    emit(story, EVENT_STARTUP_TIMEOUT,
-         "was not ready within %s (health.startup_timeout) and is killed%s%s",
-         tell_span(limit, sizeof limit, story->action->limit_ms),
-         ready_command(command, sizeof command, story),
-         what_follows(follows, sizeof follows, story->action));
+    story_emit(story, EVENT_STARTUP_TIMEOUT,
+               "was not ready within %s (health.startup_timeout) and is killed%s%s",
+               tell_span(limit, sizeof limit, story->action->limit_ms),
+               ready_command(command, sizeof command, story),
+               what_follows(follows, sizeof follows, story->action));
 }
 
 static void
@@ -196,10 +185,11 @@ tell_shutdown_timeout(struct story *story)
     fields_number(&story->fields, "pid", story->worker.pid);
     fields_seconds(&story->fields, "limit", story->action->limit_ms);
     fields_of_counts(story);
-    emit(story, EVENT_SHUTDOWN_TIMEOUT,
-         "was not gone %s after it was asked to drain (health.shutdown_timeout): its process group "
-         "is killed%s",
-         tell_span(limit, sizeof limit, story->action->limit_ms), active);
+    story_emit(
+        story, EVENT_SHUTDOWN_TIMEOUT,
+        "was not gone %s after it was asked to drain (health.shutdown_timeout): its process group "
+        "is killed%s",
+        tell_span(limit, sizeof limit, story->action->limit_ms), active);
 }
 
 /* Which number a failed step has in the catalogue. */
@@ -239,58 +229,10 @@ tell_spawn_failed(struct story *story)
     fields_number(&story->fields, "errno", action->error);
     if (action->retry_ms != MSEC_NEVER)
         fields_seconds(&story->fields, "retry", action->retry_ms);
-    emit(story, event_of_step(step), "could not be started: cannot %s%s%s%s%s%s", step_texts[step],
-         about[0] != '\0' ? " " : "", about, action->error != 0 ? ": " : "",
-         action->error != 0 ? strerror_r(action->error, reason, sizeof reason) : "",
-         what_follows(follows, sizeof follows, action));
-}
-
-static void
-tell_recycle_failed(struct story *story)
-{
-    const struct action *action = story->action;
-    char again[SPAN_TEXT + 32] = "the recycle ends here";
-    if (action->retry_ms == 0) {
-        snprintf(again, sizeof again, "tried again at once, with the newest settings");
-    } else if (action->retry_ms != MSEC_NEVER) {
-        char span[SPAN_TEXT];
-        snprintf(again, sizeof again, "tried again in %s",
-                 tell_span(span, sizeof span, action->retry_ms));
-    }
-    fields_string(&story->fields, "cause", cause_name(action->cause));
-    fields_number(&story->fields, "successor_generation", action->worker.generation);
-    emit(story, EVENT_RECYCLE_FAILED,
-         "did not become ready as the successor of worker %u.%u, which stays in service; %s",
-         action->other.slot, action->other.generation, again);
-}
-
-static void
-tell_recycle_done(struct story *story)
-{
-    const struct action *action = story->action;
-    struct shell_worker old = {0};
-    if (action->other_handle != NONE)
-        shell_worker(story->shell, action->other_handle, &old);
-    char total[SPAN_TEXT], start[SPAN_TEXT], drain[SPAN_TEXT];
-    struct event_fields *fields = &story->fields;
-    fields_string(fields, "cause", cause_name(action->cause));
-    fields_number(fields, "old_pid", old.pid);
-    fields_number(fields, "new_pid", story->worker.pid);
-    fields_seconds(fields, "start", action->start_ms);
-    fields_seconds(fields, "drain", action->drain_ms);
-    fields_seconds(fields, "total", action->total_ms);
-    /* A worker that left by itself lost none. One that was killed at the end of its drain lost what it
-     * held, if it counted. */
-    if (action->killed && !old.counts.has_active)
-        fields_string(fields, "lost", "unknown");
-    else
-        fields_number(fields, "lost", action->killed ? old.counts.active : 0);
-    emit(story, EVENT_RECYCLE_DONE, "replaced worker %u.%u (%s) in %s: ready after %s, %s after %s",
-         action->other.slot, action->other.generation, cause_name(action->cause),
-         tell_span(total, sizeof total, action->total_ms),
-         tell_span(start, sizeof start, action->start_ms),
-         action->killed ? "the old one was killed" : "the old one had drained",
-         tell_span(drain, sizeof drain, action->drain_ms));
+    story_emit(story, event_of_step(step), "could not be started: cannot %s%s%s%s%s%s",
+               step_texts[step], about[0] != '\0' ? " " : "", about, action->error != 0 ? ": " : "",
+               action->error != 0 ? strerror_r(action->error, reason, sizeof reason) : "",
+               what_follows(follows, sizeof follows, action));
 }
 
 /* "3 x exit code 1 within 0.4 s of start, 2 x startup-timeout": failures grouped by signature. */
@@ -348,9 +290,10 @@ tell_pool_disabled(struct story *story)
     if (failed.last_line[0] != '\0')
         fields_string(&story->fields, "last_line", failed.last_line);
     /* Short: the ring keeps some 200 bytes of text and fields, and max_failures is among these. */
-    emit(story, EVENT_POOL_DISABLED, "disabled: %u failures in %s, %s; poolctl start %s enables it",
-         action->count, tell_span(window, sizeof window, action->limit_ms), failures,
-         shell_pool_name(story->shell, action->worker.pool));
+    story_emit(story, EVENT_POOL_DISABLED,
+               "disabled: %u failures in %s, %s; poolctl start %s enables it", action->count,
+               tell_span(window, sizeof window, action->limit_ms), failures,
+               shell_pool_name(story->shell, action->worker.pool));
 }
 
 static void
@@ -370,12 +313,12 @@ tell_socket_failed(struct story *story)
     else
         snprintf(text, sizeof text, "%s%s%s", error, holder[0] != '\0' ? ", by user " : "", holder);
     if (action->event == EVENT_SOCKET_FAILED)
-        emit(story, EVENT_SOCKET_FAILED, "cannot listen on %s: %s",
-             shell_bind_failure(story->shell, action->worker.pool), text);
+        story_emit(story, EVENT_SOCKET_FAILED, "cannot listen on %s: %s",
+                   shell_bind_failure(story->shell, action->worker.pool), text);
     else
-        emit(story, EVENT_POOL_NOT_STARTED, "not started: %s: %s; tried again in %s",
-             shell_bind_failure(story->shell, action->worker.pool), text,
-             tell_span(again, sizeof again, action->retry_ms));
+        story_emit(story, EVENT_POOL_NOT_STARTED, "not started: %s: %s; tried again in %s",
+                   shell_bind_failure(story->shell, action->worker.pool), text,
+                   tell_span(again, sizeof again, action->retry_ms));
 }
 
 /* It may not run as it is configured: an address outside the inclusion list. */
@@ -384,7 +327,7 @@ tell_refused(struct story *story)
 {
     const char *why = shell_refused(story->shell, story->action->worker.pool);
     fields_string(&story->fields, "reason", why);
-    emit(story, EVENT_POOL_NOT_STARTED, "it may not run as it is configured: %s", why);
+    story_emit(story, EVENT_POOL_NOT_STARTED, "it may not run as it is configured: %s", why);
 }
 
 /* How the end is called of a worker that was asked to leave, or killed: by SIGKILL of ours only, for a
@@ -410,9 +353,10 @@ tell_ending(struct story *story)
     fields_number(&story->fields, "pid", story->worker.pid);
     fields_string(&story->fields, "cause", cause_name(action->cause));
     fields_seconds(&story->fields, "age", action->age_ms);
-    emit(story, EVENT_WORKER_EXITED, "%s with %s, %s after its start",
-         ending_text(ending, sizeof ending, action), tell_exit(how, sizeof how, action->status),
-         tell_span(span, sizeof span, action->age_ms));
+    story_emit(story, EVENT_WORKER_EXITED, "%s with %s, %s after its start",
+               ending_text(ending, sizeof ending, action),
+               tell_exit(how, sizeof how, action->status),
+               tell_span(span, sizeof span, action->age_ms));
 }
 
 static void
@@ -425,7 +369,8 @@ tell_not_trusted(struct story *story)
         follows = "it was to replace another worker, and is stopped instead";
     fields_number(&story->fields, "pid", story->worker.pid);
     field_foreign(story);
-    emit(story, EVENT_WORKER_NOT_TRUSTED, "sent 10 malformed messages within 60 s; %s", follows);
+    story_emit(story, EVENT_WORKER_NOT_TRUSTED, "sent 10 malformed messages within 60 s; %s",
+               follows);
 }
 
 static void
@@ -438,43 +383,33 @@ tell_simple(struct story *story)
     case EVENT_WORKER_STARTED:
         fields_number(fields, "pid", story->worker.pid);
         fields_string(fields, "cause", cause_name(action->cause));
-        emit(story, EVENT_WORKER_STARTED, "started (%s) with pid %d", cause_name(action->cause),
-             story->worker.pid);
+        story_emit(story, EVENT_WORKER_STARTED, "started (%s) with pid %d",
+                   cause_name(action->cause), story->worker.pid);
         return;
     case EVENT_WORKER_READY:
         fields_number(fields, "pid", story->worker.pid);
         fields_seconds(fields, "after", action->age_ms);
-        emit(story, EVENT_WORKER_READY, "ready %s after its start",
-             tell_span(span, sizeof span, action->age_ms));
-        return;
-    case EVENT_RECYCLE_ON_DEMAND:
-        emit(story, EVENT_RECYCLE_ON_DEMAND, "recycle begins: an operator asked for it");
-        return;
-    case EVENT_RECYCLE_CONFIG_CHANGE:
-        emit(story, EVENT_RECYCLE_CONFIG_CHANGE,
-             "recycle begins: the configuration has changed since workers were started");
-        return;
-    case EVENT_RECYCLE_UNHEALTHY:
-        emit(story, EVENT_RECYCLE_UNHEALTHY, "is unhealthy and will be replaced");
+        story_emit(story, EVENT_WORKER_READY, "ready %s after its start",
+                   tell_span(span, sizeof span, action->age_ms));
         return;
     case EVENT_WORKER_NOT_TRUSTED:
         tell_not_trusted(story);
         return;
     case EVENT_WORKER_UNKILLABLE:
         fields_number(fields, "pid", story->worker.pid);
-        emit(story, EVENT_WORKER_UNKILLABLE, "is still there %s after SIGKILL",
-             tell_span(span, sizeof span, action->drain_ms));
+        story_emit(story, EVENT_WORKER_UNKILLABLE, "is still there %s after SIGKILL",
+                   tell_span(span, sizeof span, action->drain_ms));
         return;
     case EVENT_POOL_STARTED:
-        emit(story, EVENT_POOL_STARTED, "started");
+        story_emit(story, EVENT_POOL_STARTED, "started");
         return;
     case EVENT_POOL_STOPPED:
-        emit(story, EVENT_POOL_STOPPED, "stopped (%s)", cause_name(action->cause));
+        story_emit(story, EVENT_POOL_STOPPED, "stopped (%s)", cause_name(action->cause));
         return;
     case EVENT_POOL_ENABLED:
-        emit(story, EVENT_POOL_ENABLED, "enabled again: %s",
-             action->cause == CAUSE_CONFIG_CHANGE ? "its configuration has changed"
-                                                  : "an operator started it");
+        story_emit(story, EVENT_POOL_ENABLED, "enabled again: %s",
+                   action->cause == CAUSE_CONFIG_CHANGE ? "its configuration has changed"
+                                                        : "an operator started it");
         return;
     default:
         /* A number that the core tells and that has no words here is a bug of ours. */
@@ -504,11 +439,13 @@ tell(struct shell *shell, const struct action *action)
     case EVENT_EXEC_FAILED:
         tell_spawn_failed(&story);
         return;
+    case EVENT_RECYCLE_TIME:
+    case EVENT_RECYCLE_UNHEALTHY:
+    case EVENT_RECYCLE_ON_DEMAND:
+    case EVENT_RECYCLE_CONFIG_CHANGE:
     case EVENT_RECYCLE_FAILED:
-        tell_recycle_failed(&story);
-        return;
     case EVENT_RECYCLE_DONE:
-        tell_recycle_done(&story);
+        tell_recycle(&story);
         return;
     case EVENT_POOL_DISABLED:
         tell_pool_disabled(&story);

@@ -86,9 +86,11 @@ static const char *
 span_allowed(const struct config_key *key, char buf[KEY_ALLOWED_MAX])
 {
     char least[UNIT_TEXT_MAX], most[UNIT_TEXT_MAX];
+    const char *word = key->type == VALUE_LIMIT_TIME ? ", or \"unlimited\","
+                       : key->type == VALUE_SPAN     ? ", or \"0s\" for never,"
+                                                     : "";
     snprintf(buf, KEY_ALLOWED_MAX, "a duration from \"%s\" to \"%s\"%s",
-             duration_format(key->least, least), duration_format(key->most, most),
-             key->type == VALUE_LIMIT_TIME ? ", or \"unlimited\"," : "");
+             duration_format(key->least, least), duration_format(key->most, most), word);
     return buf;
 }
 
@@ -108,7 +110,12 @@ key_allowed(const struct config_key *key, char buf[KEY_ALLOWED_MAX])
     case VALUE_INTEGER:
     case VALUE_SIGNED:
         return number_allowed(key, buf);
+    case VALUE_PERCENT:
+        snprintf(buf, KEY_ALLOWED_MAX, "a percentage from \"%" PRIu64 "%%\" to \"%" PRIu64 "%%\"",
+                 key->least, key->most);
+        return buf;
     case VALUE_DURATION:
+    case VALUE_SPAN:
     case VALUE_LIMIT_TIME:
         return span_allowed(key, buf);
     case VALUE_BOOLEAN:

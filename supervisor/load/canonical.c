@@ -111,6 +111,7 @@ canonical_put(struct buffer *out, const struct config_key *key, const json_t *va
     uint32_t mode = 0;
     switch ((unsigned)key->type) {
     case VALUE_DURATION:
+    case VALUE_SPAN:
         put_duration(out, value);
         return;
     case VALUE_SIGNAL:

@@ -11,6 +11,8 @@
     X(SIGNED,      "integer",                   struct signed_draft)       \
     X(BOOLEAN,     "boolean",                   uint8_t)                   \
     X(DURATION,    "duration",                  uint64_t)                  \
+    X(SPAN,        "duration or \"0s\"",        uint64_t)                  \
+    X(PERCENT,     "percentage",                uint8_t)                   \
     X(SIGNAL,      "signal name",               uint8_t)                   \
     X(UMASK,       "octal string",              uint32_t)                  \
     X(HANDOFF,     "word",                      uint8_t)                   \

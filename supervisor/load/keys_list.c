@@ -19,6 +19,12 @@ key_type(const struct config_key *key, char buf[KEY_ALLOWED_MAX])
     else if (key->type == VALUE_SIGNED)
         snprintf(buf, KEY_ALLOWED_MAX, "%s %" PRIi64 "..%" PRIi64, name, (int64_t)key->least,
                  (int64_t)key->most);
+    else if (key->type == VALUE_PERCENT)
+        snprintf(buf, KEY_ALLOWED_MAX, "%s %" PRIu64 "%%..%" PRIu64 "%%", name, key->least,
+                 key->most);
+    else if (key->type == VALUE_SPAN)
+        snprintf(buf, KEY_ALLOWED_MAX, "duration %s..%s, or 0s", duration_format(key->least, least),
+                 duration_format(key->most, most));
     else if (key->type == VALUE_DURATION)
         snprintf(buf, KEY_ALLOWED_MAX, "%s %s..%s", name, duration_format(key->least, least),
                  duration_format(key->most, most));

@@ -10,6 +10,7 @@
 #include "supervisor/load/load.h"
 
 #define DURATION_PATTERN "^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
+#define PERCENT_PATTERN  "^(0|[1-9][0-9]?)%$"
 #define NAME_PATTERN     "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 #define MODE_PATTERN     "^0?[0-7]{3}$"
 #define SIGNAL_PATTERN   "^(SIG)?(TERM|QUIT|INT|HUP|USR1|USR2|WINCH)$"
@@ -139,7 +140,10 @@ type_of(const struct config_key *key)
         return integer(key);
     case VALUE_BOOLEAN:
         return json_pack("{s:s}", "type", "boolean");
+    case VALUE_PERCENT:
+        return string_like(PERCENT_PATTERN);
     case VALUE_DURATION:
+    case VALUE_SPAN:
         return string_like(DURATION_PATTERN);
     case VALUE_SIGNAL:
         return string_like(SIGNAL_PATTERN);

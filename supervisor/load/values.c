@@ -58,9 +58,32 @@ take_DURATION(struct load *load, const struct config_key *key, const json_t *val
                     key_allowed(key, allowed), err.text);
         return false;
     }
-    if (r != 0 || ms < key->least || ms > key->most)
+    bool is_off = key->type == VALUE_SPAN && ms == 0;
+    if (r != 0 || (ms < key->least && !is_off) || ms > key->most)
         return value_refuse_range(load, key, value);
     *out = ms;
+    return true;
+}
+
+#define take_SPAN take_DURATION
+
+/* "10%": a whole number without leading zeros, so that each share is written in one way. */
+static bool
+take_PERCENT(struct load *load, const struct config_key *key, const json_t *value, uint8_t *out)
+{
+    const char *text = json_string_value(value);
+    char *end = NULL;
+    unsigned long number = 0;
+    if (text != NULL && text[0] >= '0' && text[0] <= '9')
+        number = strtoul(text, &end, 10);
+    bool is_one = end != NULL && strcmp(end, "%") == 0 && (text[0] != '0' || end == text + 1);
+    if (!is_one) {
+        value_refuse(load, key, value);
+        return false;
+    }
+    if (number < key->least || number > key->most)
+        return value_refuse_range(load, key, value);
+    *out = (uint8_t)number;
     return true;
 }
 

@@ -112,7 +112,8 @@ command_all(struct sim *sim, struct event event)
     }
 }
 
-/* Who was removed is forgotten; all come back, and nobody is refused. */
+/* Who was removed is forgotten; all come back, nobody is refused, and nobody is replaced by itself
+ * from now on. */
 static void
 bring_all_back(struct sim *sim)
 {
@@ -123,6 +124,7 @@ bring_all_back(struct sim *sim)
             sim_fail(sim, "pool %u is %s", i, known ? "removed, and still known" : "not known");
         sim->world.removed[i] = false;
         sim->swarm.settings[i].refused = false;
+        settings_calm(&sim->swarm.settings[i]);
         world_tell_pool(sim, i, true);
         world_start_new(sim, i);
     }

@@ -46,6 +46,14 @@ settings_draw(struct prng *prng, struct pool_settings *settings)
     };
 }
 
+/* Drawn apart: see swarm_draw. */
+static void
+recycling_draw(struct prng *prng, struct pool_settings *settings)
+{
+    settings->recycle_time_ms = chance(prng, 2) ? span(prng, 1000, 7) : 0;
+    settings->recycle_jitter = (uint8_t)(chance(prng, 2) ? prng_below(prng, 51) : 10);
+}
+
 #define FINGERPRINTS 4u /* few: what was changed is changed back now and then */
 
 static void
@@ -70,6 +78,8 @@ settings_redraw(struct prng *prng, struct pool_settings *settings, uint32_t size
         settings->overlap = other.overlap;
     if (chance(prng, 4))
         settings->on_config_change = !settings->on_config_change;
+    if (chance(prng, 4))
+        recycling_draw(prng, settings);
     if (chance(prng, 8)) {
         settings->max_failures = MIN(settings->max_failures, other.max_failures);
         settings->failure_interval_ms =
@@ -82,6 +92,12 @@ settings_redraw(struct prng *prng, struct pool_settings *settings, uint32_t size
     settings->shutdown_timeout_ms = other.shutdown_timeout_ms;
     settings->failure_delay_ms = other.failure_delay_ms;
     settings->failure_delay_max_ms = other.failure_delay_max_ms;
+}
+
+void
+settings_calm(struct pool_settings *settings)
+{
+    settings->recycle_time_ms = 0;
 }
 
 /* Table sizes from far too small to far too large. */
@@ -134,6 +150,9 @@ swarm_draw(struct swarm *swarm, uint64_t seed, uint64_t without, uint32_t events
     for (uint32_t i = 0; i < swarm->pools; i++)
         swarm->settings[i].on_config_change = !chance(&prng, 4);
     swarm->refuses = chance(&prng, 3);
+    prng.state = seed ^ 0xa0761d6478bd642fu;
+    for (uint32_t i = 0; i < swarm->pools; i++)
+        recycling_draw(&prng, &swarm->settings[i]);
     if (events != 0)
         swarm->steps = events;
 }

@@ -67,6 +67,9 @@ struct swarm {
  * narrower: whether a failure that was forgotten would count by a wider one is nobody's rule. */
 void settings_redraw(struct prng *, struct pool_settings *, uint32_t size_max, bool renew);
 
+/* No worker reaches a limit any more. */
+void settings_calm(struct pool_settings *);
+
 /* Draws the world of a seed. without: bit of each fault that is switched off; events: steps of the
  * chaos phase, 0: drawn. What is switched off does not change what else is drawn. */
 void swarm_draw(struct swarm *, uint64_t seed, uint64_t without, uint32_t events);

@@ -24,6 +24,8 @@ struct seen {
     bool excused; /* said STOPPING=1 on trial: 1093 told that, its exit is no failure */
     bool adopted;
     bool untrusted; /* 1127 was told */
+    bool aged;      /* 1074 was told, by the settings of today */
+    bool aged_once; /* ... by settings that are not those of today */
     bool asked; /* DRAIN, SIGNAL or KILL was sent since it was listed last: not to be sent again */
     bool ended; /* its one end event was told */
     bool exited, released;
@@ -65,6 +67,7 @@ struct seen_pool {
     msec failed[FAILURES_MAX]; /* the last ones, oldest first */
     uint32_t failed_len;
     bool must_disable; /* 1002 is due in this step */
+    bool disabled_once;
     uint32_t streak;
     msec streak_at;  /* of the last failure that delays */
     msec not_before; /* no start sooner */
@@ -166,6 +169,13 @@ void rule_bind(struct witness *, uint32_t pool);
 void rule_pool_gone(struct witness *, uint32_t pool);
 void rule_without_pool(struct witness *, const struct action *);
 const char *change_untold(const struct witness *, const struct seen_pool *);
+
+/* witness_reason.c: what a worker has reached. */
+bool cause_is_of_recycle(enum cause);
+bool cause_is_kept(enum cause); /* tried again until it succeeds */
+void rule_age(struct witness *, const struct action *, struct seen *);
+void ages_are_unclear(struct witness *, uint32_t pool);
+const char *age_overdue(const struct witness *, uint32_t pool, const struct seen *);
 
 /* What a failure means: counted, or delaying only. */
 void witness_failure(struct witness *, uint32_t pool, const struct seen *, bool counts);

@@ -125,6 +125,8 @@ pool_is_added(struct witness *witness, const struct event *event)
         p->not_before = MIN(p->not_before, latest);
         p->retry_not_before = MIN(p->retry_not_before, latest);
     }
+    if (!same)
+        ages_are_unclear(witness, event->worker.pool);
     p->compare = true;
 }
 

@@ -73,6 +73,8 @@ witness_step_end(struct witness *witness, bool more_is_due)
         for (uint32_t k = 0; all_attended && k < p->living_len; k++) {
             const struct seen *w = &p->workers[p->living[k]];
             broken = overdue(witness, i, w);
+            if (broken == NULL)
+                broken = age_overdue(witness, i, w);
             if (broken != NULL)
                 sim_fail(witness->sim, "%u/%u.%u: %s", i, w->slot, p->living[k], broken);
         }

@@ -113,7 +113,7 @@ rule_recycle_failed(struct witness *witness, const struct action *action)
         rule_given_up(witness, action);
         return;
     }
-    if (action->cause == CAUSE_UNHEALTHY) {
+    if (cause_is_kept(action->cause)) {
         p->retry_streak++;
         msec at = witness->now + witness_delay_ms(witness_settings(witness, action->worker.pool),
                                                   p->retry_streak + 1);
@@ -191,6 +191,9 @@ rule_worker_event(struct witness *witness, const struct action *action, struct s
         if (!w->killed || witness->now - w->killed_at < 60000)
             BROKEN(witness, id, "is unkillable, they say too soon");
         break;
+    case 1074:
+        rule_age(witness, action, w);
+        break;
     case 1078:
         break;
     default:
@@ -202,7 +205,7 @@ static void
 pool_is_disabled(struct witness *witness, uint32_t pool)
 {
     struct seen_pool *p = &witness->pools[pool];
-    p->disabled = true;
+    p->disabled = p->disabled_once = true;
     p->must_disable = false;
     for (uint32_t i = 0; i < p->living_len; i++)
         if (seen_original(witness, pool, p->living[i]) != NULL)

@@ -77,11 +77,10 @@ rule_spawn_slot(struct witness *witness, const struct action *action)
         BROKEN(witness, action->worker, "a recycle began while a leaver sat in the slot");
     if (trials + 1 > settings->surge)
         BROKEN(witness, action->worker, "a roll has more successors than surge");
-    if (action->cause != CAUSE_ON_DEMAND && action->cause != CAUSE_UNHEALTHY &&
-        action->cause != CAUSE_CONFIG_CHANGE)
+    if (!cause_is_of_recycle(action->cause))
         BROKEN(witness, action->worker, "started beyond the pool's size");
     rule_is_for_change(witness, action, original);
-    if (action->cause == CAUSE_UNHEALTHY && witness->now < p->retry_not_before)
+    if (cause_is_kept(action->cause) && witness->now < p->retry_not_before)
         BROKEN(witness, action->worker, "a failed recycle was tried again too soon");
     seen_recycle_begin(p, original);
     original->successor = action->worker.generation;
@@ -175,8 +174,7 @@ rule_drain(struct witness *witness, const struct action *action, struct seen *w)
         BROKEN(witness, action->worker, "drained as surplus of a pool that has none");
     if (action->cause == CAUSE_REMOVED && !w->doomed)
         BROKEN(witness, action->worker, "drained in a pool that nobody removed");
-    if (!p->leftovers && (action->cause == CAUSE_ON_DEMAND || action->cause == CAUSE_UNHEALTHY ||
-                          action->cause == CAUSE_CONFIG_CHANGE))
+    if (!p->leftovers && cause_is_of_recycle(action->cause))
         rule_drain_for_recycle(witness, action, w);
     if (action->cause == CAUSE_NONE || action->cause == CAUSE_START ||
         action->cause == CAUSE_REPLACEMENT)

@@ -74,7 +74,8 @@ has_key(const char *list, const char *key, size_t len)
 static void
 collect_keys(const char *path, char *keys, size_t cap)
 {
-    static const char *const writers[] = {"fields_number(", "fields_seconds(", "fields_string("};
+    static const char *const writers[] = {"fields_number(", "fields_seconds(", "fields_string(",
+                                          "field_measured("};
     static char text[1 << 18];
     FILE *in = fopen(path, "r");
     assert_non_null(in);

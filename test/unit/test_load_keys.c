@@ -79,6 +79,8 @@ is_taken(const struct config_key *key, uint64_t number)
         snprintf(value, sizeof value, "%lld", (long long)number);
     else if (key->type == VALUE_INTEGER)
         snprintf(value, sizeof value, "%llu", (unsigned long long)number);
+    else if (key->type == VALUE_PERCENT)
+        snprintf(value, sizeof value, "\"%llu%%\"", (unsigned long long)number);
     else
         snprintf(value, sizeof value, "\"%s\"", duration_format(number, buf));
     struct compiled compiled = compile_with(key, value);
@@ -94,17 +96,21 @@ every_range_ends_where_the_table_says(void **state)
     unsigned ranges = 0;
     for (size_t i = 0; i < config_key_count; i++) {
         const struct config_key *key = &config_keys[i];
-        if (key->type != VALUE_INTEGER && key->type != VALUE_DURATION && key->type != VALUE_SIGNED)
+        bool from_0 = key->type == VALUE_PERCENT;
+        bool is_off_at_0 = key->type == VALUE_SPAN;
+        if (key->type != VALUE_INTEGER && key->type != VALUE_DURATION &&
+            key->type != VALUE_SIGNED && !from_0 && !is_off_at_0)
             continue;
         assert_true(key->type == VALUE_SIGNED ? (int64_t)key->least < (int64_t)key->most
-                                              : key->least >= 1 && key->least < key->most);
+                                              : key->least >= !from_0 && key->least < key->most);
         assert_true(is_taken(key, key->least));
         assert_true(is_taken(key, key->most));
         assert_false(is_taken(key, key->least - 1));
         assert_false(is_taken(key, key->most + 1));
+        assert_true(!is_off_at_0 || is_taken(key, 0));
         ranges++;
     }
-    assert_int_equal(ranges, 12);
+    assert_int_equal(ranges, 14);
 }
 
 static void

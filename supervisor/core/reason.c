@@ -1,0 +1,111 @@
+/* reason.c - why a worker is replaced although nobody asked for its pool. */
+#include "supervisor/core/reason.h"
+#include "supervisor/core/pool.h"
+#include "supervisor/core/recycle.h"
+#include "supervisor/core/worker.h"
+
+uint32_t
+reason_event(enum cause cause)
+{
+    static const uint16_t events[CAUSE_COUNT] = {
+        [CAUSE_UNHEALTHY] = TELL_RECYCLE_UNHEALTHY,
+        [CAUSE_TIME] = TELL_RECYCLE_TIME,
+    };
+    return events[cause];
+}
+
+void
+reason_note(struct core *core, uint32_t worker, enum cause cause, uint64_t measured, uint64_t limit)
+{
+    struct worker *w = worker_edit(core, worker);
+    assert(reason_event(cause) != 0);
+    w->reasons |= (uint16_t)(1u << cause);
+    w->reason = (uint8_t)cause;
+    w->measured = measured;
+    w->limit_value = limit;
+}
+
+void
+reason_found(struct core *core, uint32_t worker, enum cause cause, uint64_t measured,
+             uint64_t limit)
+{
+    reason_note(core, worker, cause, measured, limit);
+    if (pool_is_up(core, worker_at(core, worker)->id.pool))
+        recycle_mark(core, worker, cause);
+}
+
+void
+reason_mark_all(struct core *core, uint32_t pool)
+{
+    for (uint32_t i = worker_first(core, pool); i != NONE; i = worker_next(core, i)) {
+        const struct worker *w = worker_at(core, i);
+        if (w->reason != CAUSE_NONE && w->leave == CAUSE_NONE && worker_stays(w))
+            recycle_mark(core, i, w->reason);
+    }
+}
+
+/* --- Limits. */
+
+/* The limit within its jitter; 0 stays 0. No product overflows: DURATION_MAX_MS is below 2^39, and no
+ * other limit is above 2^40. */
+static uint64_t
+own_limit(const struct pool_settings *settings, const struct worker *w, uint64_t limit)
+{
+    uint64_t share = limit * settings->recycle_jitter / 100;
+    return limit - share + 2 * share * w->draw / UINT16_MAX;
+}
+
+msec
+reason_age_limit(const struct core *core, uint32_t worker)
+{
+    const struct pool_settings *settings = &pool_of(core, worker)->settings;
+    if (settings->recycle_time_ms == 0)
+        return MSEC_NEVER;
+    return own_limit(settings, worker_at(core, worker), settings->recycle_time_ms);
+}
+
+msec
+reason_due(const struct core *core, uint32_t worker)
+{
+    const struct worker *w = worker_at(core, worker);
+    if (w->state != WORKER_READY || reason_stands(w, CAUSE_TIME))
+        return MSEC_NEVER;
+    return after(w->spawned_at, reason_age_limit(core, worker));
+}
+
+void
+reason_on_time(struct core *core, uint32_t worker)
+{
+    msec age = core->now - worker_at(core, worker)->spawned_at;
+    reason_found(core, worker, CAUSE_TIME, age, reason_age_limit(core, worker));
+    worker_arm(core, worker);
+}
+
+/* --- Changes. */
+
+static void
+reason_take_back(struct core *core, uint32_t worker, enum cause cause)
+{
+    struct worker *w = worker_edit(core, worker);
+    w->reasons &= (uint16_t) ~(1u << cause);
+    w->reasons_told &= w->reasons;
+    if (w->reason == cause) {
+        w->reason = w->reasons == 0 ? CAUSE_NONE : (uint8_t)__builtin_ctz(w->reasons);
+        w->measured = w->limit_value = 0;
+    }
+    if (w->leave == cause && !w->begun && w->in_roll)
+        w->leave = pool_of(core, worker)->roll_cause;
+    else if (w->leave == cause && !w->begun)
+        recycle_unmark(core, worker);
+    worker_arm(core, worker);
+}
+
+void
+reason_judge_again(struct core *core, uint32_t worker)
+{
+    const struct worker *w = worker_at(core, worker);
+    bool replaced_for_it = w->begun && w->leave == CAUSE_TIME;
+    if (reason_stands(w, CAUSE_TIME) && !replaced_for_it && worker_stays(w) &&
+        after(w->spawned_at, reason_age_limit(core, worker)) > core->now)
+        reason_take_back(core, worker, CAUSE_TIME);
+}

@@ -1,0 +1,120 @@
+"""test_reasons.py - workers are replaced by themselves, for each reason there is, and no client notices."""
+
+import os
+
+import processes
+from harness import claim
+from waiting import wait_until
+
+
+def serving(box, *arguments, listen=None, **settings):
+    return box.pool("--ready", "20", *arguments, listen=listen, ready="notify", **settings)
+
+
+def apply(poold, pools):
+    poold.write_config(poold.box.config(pools))
+    return poold.call("config.apply")
+
+
+def wait_done(poold, cause, count, limit=30):
+    """So many closing lines of recycles for that cause."""
+
+    def done():
+        events = poold.events(6022, "web", cause=cause)
+        return events if len(events) >= count else None
+
+    return wait_until(done, limit, f"{count} recycles for {cause}")
+
+
+# --- age
+
+
+@claim(limit=60)
+def workers_that_reach_their_age_are_replaced_and_no_request_fails(box):
+    address = box.address()
+    poold = box.poold({"web": serving(box, listen=address, workers={"min": 2},
+                                      recycling={"time": "1s", "jitter": "50%"})})
+    poold.wait_state("web", "started")
+    running = box.load(address)
+    done = wait_done(poold, "time", 6)
+    counts = running.finish_without_failure()
+    assert len(counts["pids"]) >= 6, counts
+    for event in done:
+        fields = event["fields"]
+        assert fields["measured"] >= fields["limit"] and 0.5 <= fields["limit"] <= 1.5, event
+        assert fields["old_pid"] != fields["new_pid"] and fields["lost"] == 0, event
+    told = poold.events(1074, "web")
+    assert len({e["worker"] for e in told}) == len(told) >= 6, "each worker is told once"
+    assert len({e["fields"]["limit"] for e in told}) > 1, "each worker has a limit of its own"
+    assert all("recycling.time" in e["text"] for e in told), told
+
+
+@claim()
+def status_says_when_each_worker_is_replaced_and_why(box):
+    recycling = {"time": "2h", "jitter": "0%"}
+    poold = box.poold({"web": serving(box, workers={"min": 2}, recycling=recycling),
+                       "ever": serving(box, recycling={"time": "0s"})})
+    poold.wait_all_started()
+    workers = poold.workers("web")
+    for worker in workers:
+        assert worker["age_limit"] == 7200 and worker["next_recycle"]["cause"] == "time", worker
+        assert not worker["next_recycle"]["under_way"], worker
+    planned = poold.pool("web")["next_recycle"]
+    assert planned["at"] == min(w["next_recycle"]["at"] for w in workers), planned
+    said = poold.ctl("status", "web")
+    for worker in workers:
+        line = f"worker {worker['id']} is replaced at {planned['at'][:16]}"
+        assert line in said and "(time)" in said, said
+    assert poold.pool("ever")["next_recycle"] is None
+
+
+@claim()
+def a_worker_lives_29_hours_by_default_give_or_take_a_tenth(box):
+    poold = box.poold({"web": serving(box)})
+    poold.wait_state("web", "started")
+    limit = poold.worker("web")["age_limit"]
+    assert 29 * 3600 * 0.9 <= limit <= 29 * 3600 * 1.1, limit
+
+
+@claim(limit=40)
+def another_age_holds_at_once_for_who_serves(box):
+    poold = box.poold({"web": serving(box, recycling={"time": "0s"})})
+    poold.wait_state("web", "started")
+    before = poold.worker("web")
+    plan = apply(poold, {"web": serving(box, recycling={"time": "1s", "jitter": "0%"})})
+    assert plan["changed"], plan
+    event = poold.wait_event(1074, "web")
+    assert event["worker"] == before["id"] and event["fields"]["limit"] == 1, event
+    wait_done(poold, "time", 1)
+    apply(poold, {"web": serving(box, recycling={"time": "0s"})})
+    wait_until(lambda: poold.pool("web")["next_recycle"] is None, what="no recycle to be planned")
+
+
+@claim(limit=40)
+def an_old_worker_serves_on_until_a_successor_succeeds(box):
+    address, broken = box.address(), box.open_path("broken")
+    settings = {"recycling": {"time": "1s", "jitter": "0%"},
+                "failure": {"delay": "50ms", "delay_max": "100ms"}}
+    poold = box.poold({"web": serving(box, "--if", broken, "--exit", "3", listen=address,
+                                      **settings)})
+    poold.wait_state("web", "started")
+    running = box.load(address)
+    box.touch("broken")
+    wait_until(lambda: len(poold.events(1093, "web", cause="time")) >= 3, what="three tries")
+    failed = poold.events(1093, "web", cause="time")
+    assert all("tried again" in e["text"] for e in failed), failed
+    assert poold.pool("web")["failures"]["in_window"] == 0, "they do not count"
+    os.unlink(broken)
+    wait_done(poold, "time", 1)
+    running.finish_without_failure()
+
+
+@claim(limit=40)
+def an_age_reached_while_the_engine_was_away_counts(box):
+    poold = box.poold({"web": serving(box, recycling={"time": "3s", "jitter": "0%"})})
+    poold.wait_state("web", "started")
+    before = poold.worker("web")
+    processes.kill(poold.engine_pid())
+    event = poold.wait_event(1074, "web", limit=20)
+    assert event["worker"] == before["id"], event
+    assert event["fields"]["measured"] >= 3, "its age is counted from its own start"
