@@ -129,10 +129,11 @@ class Box:
         self.instances.append(instance)
         return instance
 
-    def load(self, address, clients=8, pause_us=2000, least=200):
-        """Clients that make a connection a request; the first one has been served on return."""
+    def load(self, address, clients=8, pause_us=2000, least=200, **options):
+        """Clients that make a connection a request, or keep=True; the first one has been served on
+        return."""
         wait_until(lambda: load.answers(address), what=f"an answer at {address}")
-        running = load.Load(self.program("fixture_load"), address, clients, pause_us, least)
+        running = load.Load(self.program("fixture_load"), address, clients, pause_us, least, **options)
         self.loads.append(running.process)
         return running
 

@@ -72,12 +72,15 @@ def answers(address):
 
 
 class Load:
-    """Clients that make a connection a request until finish(), and `least` requests in any case."""
+    """Clients that make a connection a request, or keep theirs, until finish(), and `least` requests in
+    any case."""
 
-    def __init__(self, program, address, clients=8, pause_us=2000, least=200, seconds=90):
+    def __init__(self, program, address, clients=8, pause_us=2000, least=200, seconds=90, keep=False,
+                 path="/"):
         self.least = least
         self.process = subprocess.Popen(
-            [program, address, str(clients), str(seconds), str(pause_us), str(least)],
+            [program, address, str(clients), str(seconds), str(pause_us), str(least),
+             "keep" if keep else "close", path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
