@@ -62,6 +62,9 @@ SHARED  := $(wildcard supervisor/*.c)
 POOLWORKER := $(wildcard worker/lib/*.c) common/message.c
 POOLWORKER_VERSION := 1
 pic = $(patsubst %.c,$(B)/o/pic/%.o,$(1))
+HOST    := $(wildcard worker/host/*.c)
+# What the stock worker takes of common/: it needs no JSON.
+FEW     := common/err.c common/text.c common/units.c
 SIM     := $(wildcard test/sim/*.c)
 UNIT    := $(wildcard test/unit/test_*.c)
 FIXTURE := $(wildcard test/system/fixture/*.c)
@@ -71,6 +74,13 @@ BENCH   := $(wildcard test/bench/*.c)
 LIBRARY := $(filter-out %/main.c,$(COMMON) $(CORE) $(LOAD) $(ENGINE) $(SHARED))
 
 PROGRAMS := $(B)/poold $(B)/poold-exec $(B)/poold-engine $(B)/poolctl
+# The stock worker needs libmicrohttpd; without it everything else is built.
+HAVE_HTTP := $(shell printf '\43include <microhttpd.h>\n' | $(CC) $(CPPFLAGS) -E -x c - >/dev/null 2>&1 && echo yes)
+ifeq ($(HAVE_HTTP),yes)
+PROGRAMS += $(B)/poolworker
+else
+UNIT := $(filter-out test/unit/test_host_%,$(UNIT))
+endif
 TESTS    := $(patsubst test/unit/%.c,$(B)/test/%,$(UNIT))
 FIXTURES := $(patsubst test/system/fixture/%.c,$(B)/test/%,$(FIXTURE))
 FUZZERS  := $(patsubst test/fuzz/fuzz_%.c,$(B)/test/fuzz_%,$(wildcard test/fuzz/fuzz_*.c))
@@ -80,6 +90,7 @@ POOLWORKER_SO := $(B)/libpoolworker.so.$(POOLWORKER_VERSION)
 LIBRARIES := $(POOLWORKER_SO) $(B)/libpoolworker.so $(B)/libpoolworker.a
 
 all: $(PROGRAMS) $(LIBRARIES) ## build every program into build/
+	$(if $(HAVE_HTTP),,@echo '  poolworker is not built: libmicrohttpd (Debian: libmicrohttpd-dev) is not there')
 
 $(B)/poold-engine: $(call obj,$(COMMON) $(CORE) $(LOAD) $(ENGINE) $(SHARED))
 	$(call say,LD,$@)
@@ -104,15 +115,25 @@ $(B)/libpoolworker.a: $(call pic,$(POOLWORKER))
 	$(call say,AR,$@)
 	$(Q)$(LD) -r -o $(B)/o/pic/poolworker.o $^ && objcopy --localize-hidden $(B)/o/pic/poolworker.o
 	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/o/pic/poolworker.o
+$(B)/poolworker: $(call obj,$(HOST) $(FEW)) $(B)/libpoolworker.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -lmicrohttpd -pthread
+$(B)/host.a: $(call obj,$(filter-out %/main.c,$(HOST)))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 $(B)/poold-sim: $(call obj,$(SIM) $(CORE))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^
 $(B)/library.a: $(call obj,$(LIBRARY))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
-$(TESTS): $(B)/test/%: $(B)/o/test/unit/%.o $(B)/library.a $(B)/libpoolworker.a
+HOST_TESTS := $(filter $(B)/test/test_host_%,$(TESTS))
+$(filter-out $(HOST_TESTS),$(TESTS)): $(B)/test/%: $(B)/o/test/unit/%.o $(B)/library.a $(B)/libpoolworker.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -lcmocka -luv -ljansson -pthread
+$(HOST_TESTS): $(B)/test/%: $(B)/o/test/unit/%.o $(B)/host.a $(call obj,$(FEW)) $(B)/libpoolworker.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -lcmocka -lmicrohttpd -pthread
 $(FIXTURES): $(B)/test/%: $(B)/o/test/system/fixture/%.o
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -pthread
@@ -205,6 +226,7 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SHAREDIR)
 	install -m 755 $(B)/poold $(DESTDIR)$(SBINDIR)/poold
 	install -m 755 $(B)/poolctl $(DESTDIR)$(BINDIR)/poolctl
+	$(if $(HAVE_HTTP),install -m 755 $(B)/poolworker $(DESTDIR)$(BINDIR)/poolworker)
 	install -m 755 $(B)/poold-engine $(B)/poold-exec $(DESTDIR)$(LIBEXECDIR)
 	install -m 644 etc/poold.json $(DESTDIR)$(SHAREDIR)/poold.example.json
 	install -m 644 etc/poold.schema.json $(DESTDIR)$(SHAREDIR)/poold.schema.json
@@ -219,7 +241,7 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	    install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.} || exit 1; done
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(SBINDIR)/poold $(DESTDIR)$(BINDIR)/poolctl
+	rm -f $(DESTDIR)$(SBINDIR)/poold $(DESTDIR)$(BINDIR)/poolctl $(DESTDIR)$(BINDIR)/poolworker
 	rm -f $(DESTDIR)$(SHAREDIR)/poold.example.json $(DESTDIR)$(SHAREDIR)/poold.schema.json $(DESTDIR)$(SHAREDIR)/rsyslog.conf
 	rm -f $(DESTDIR)$(UNITDIR)/poold.service $(DESTDIR)$(COMPLETIONDIR)/poolctl
 	rm -f $(DESTDIR)$(LIBEXECDIR)/poold-engine $(DESTDIR)$(LIBEXECDIR)/poold-exec
