@@ -175,6 +175,8 @@ void
 change_go_on(struct core *core, uint32_t pool)
 {
     const struct pool *p = pool_at(core, pool);
+    if (p->slots_filled > p->settings.workers_min)
+        pool_edit(core, pool)->slots_filled = (uint16_t)p->settings.workers_min;
     drain_surplus(core, pool);
     if (p->changed) {
         pool_edit(core, pool)->changed = false;

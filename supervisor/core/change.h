@@ -22,9 +22,10 @@
  * drifted; the next apply, also of the same settings, goes on with those. An engine that resumes is
  * no apply: settings that it knows change nothing.
  *
- * A change during a roll joins it. A successor on trial that has drifted itself is given up (1093,
- * to be tried again at once), because it says nothing of the newest settings; who has no drift any
- * more (the change was taken back) is left alone, unless somebody asked for every worker.
+ * A change during a roll joins it. A successor on trial that has drifted itself is given up (1080 of
+ * that worker: nothing has failed, and it is tried again at once), because it says nothing of the
+ * newest settings; who has no drift any more (the change was taken back) is left alone, unless
+ * somebody asked for every worker.
  *
  * refused: the pool goes down like at a stop, but is wanted as before, and starts again with the first
  * settings that are not refused.

@@ -28,6 +28,10 @@ pool_enter(struct core *core, uint32_t pool, enum pool_state to, enum pool_reaso
     p->state = (uint8_t)to;
     p->reason = (uint8_t)reason;
     p->since = core->now;
+    if (to == POOL_STARTING)
+        p->slots_filled = 0;
+    if (to == POOL_STARTED)
+        p->slots_filled = (uint16_t)p->settings.workers_min;
     if (to == POOL_STOPPING || to == POOL_STOPPED || to == POOL_DISABLED)
         start_wait_no_more(core, pool);
     act_pool(core, ACT_POOL_CHANGED, pool);

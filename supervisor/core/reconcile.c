@@ -180,6 +180,16 @@ pool_go_up(struct core *core, uint32_t pool)
     return pool_due(core, pool, &findings);
 }
 
+/* Why a slot without an incumbent gets a worker. */
+static enum cause
+vacant_cause(const struct pool *p, uint32_t slot)
+{
+    bool is_new = slot >= p->slots_filled;
+    if (p->state == POOL_STARTING)
+        return is_new || p->streak == 0 ? CAUSE_START : CAUSE_REPLACEMENT;
+    return is_new ? CAUSE_GROWTH : CAUSE_REPLACEMENT;
+}
+
 void
 pool_start_next(struct core *core, uint32_t pool)
 {
@@ -193,10 +203,9 @@ pool_start_next(struct core *core, uint32_t pool)
         original = findings.marked;
         slot = worker_at(core, original)->id.slot;
     }
-    enum cause cause =
-        p->state == POOL_STARTING && p->streak == 0 ? CAUSE_START : CAUSE_REPLACEMENT;
-    if (original != NONE)
-        cause = worker_at(core, original)->leave;
+    enum cause cause = original != NONE ? worker_at(core, original)->leave : vacant_cause(p, slot);
+    if (slot >= p->slots_filled)
+        pool_edit(core, pool)->slots_filled = (uint16_t)(slot + 1);
 
     struct worker_id id = {.pool = pool, .slot = slot};
     id.generation = ++pool_edit(core, pool)->generation;
@@ -299,7 +308,8 @@ pool_class(const struct core *core, uint32_t pool, const struct findings *findin
         return START_FAILING;
     if (dark && failures_in_window(core, pool, core->now) == 0)
         return START_DARK;
-    if (findings->vacant != NONE && p->state == POOL_STARTING && p->streak == 0)
+    bool starts = p->state == POOL_STARTING && p->streak == 0;
+    if (findings->vacant != NONE && (starts || findings->vacant >= p->slots_filled))
         return START_GROWTH;
     return START_REPLACEMENT;
 }

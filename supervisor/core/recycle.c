@@ -176,7 +176,7 @@ recycle_give_up(struct core *core, uint32_t worker)
     uint32_t original = recycle_untie(core, worker);
     struct worker *o = worker_edit(core, original);
     o->begun = false;
-    struct action *action = tell_worker(core, TELL_RECYCLE_FAILED, worker);
+    struct action *action = tell_worker(core, TELL_RECYCLE_CONFIG_CHANGE, worker);
     action->other = o->id;
     action->other_handle = original;
     action->cause = o->leave;

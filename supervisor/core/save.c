@@ -135,8 +135,9 @@ pool_is_valid(const struct pool *p)
     if (p->added == 0)
         return memcmp(p, &forgotten, sizeof(*p)) == 0;
     return are_bools(&p->added, 7) && p->binding < BIND_PHASE_COUNT &&
-           p->state < POOL_STATE_COUNT && p->reason < POOL_REASON_COUNT &&
-           p->roll_cause < CAUSE_COUNT && p->queue <= START_CLASS_COUNT && s->workers_min >= 1 &&
+           p->slots_filled <= WORKERS_A_POOL_MAX && p->state < POOL_STATE_COUNT &&
+           p->reason < POOL_REASON_COUNT && p->roll_cause < CAUSE_COUNT &&
+           p->queue <= START_CLASS_COUNT && s->workers_min >= 1 &&
            s->workers_min <= s->workers_max && s->workers_max <= WORKERS_A_POOL_MAX &&
            s->surge >= 1 && s->surge <= WORKERS_A_POOL_MAX && s->max_failures >= 1 &&
            s->max_failures <= FAILURES_MAX && s->ready < READY_RULE_COUNT &&

@@ -42,19 +42,19 @@ struct pool {
     uint16_t streak;    /* failures that delay starts, one after the other */
     uint16_t bind_streak;
     uint16_t retry_streak;
-    uint8_t state;        /* enum pool_state */
-    uint8_t reason;       /* enum pool_reason */
-    uint8_t roll_cause;   /* enum cause; CAUSE_NONE: no roll is under way */
-    uint8_t queue;        /* class of the queue of starts + 1; 0: does not wait */
-    uint8_t binding;      /* enum bind_phase */
-    uint8_t added;        /* bool, as all that follow. Not: nothing but the generation is known */
-    uint8_t wanted_up;    /* the intent; a shutdown does not change it */
-    uint8_t bound;        /* its sockets are held */
-    uint8_t removed;      /* it is to be forgotten once it is down */
-    uint8_t changed;      /* its settings were given, and its workers not yet compared with them */
-    uint8_t roll_all;     /* the roll replaces every worker: somebody asked for it */
-    uint8_t roll_drifted; /* the roll replaces every worker that has drifted */
-    uint8_t unused[2];
+    uint16_t slots_filled; /* slots below had a worker since it came up, others are growth */
+    uint8_t state;         /* enum pool_state */
+    uint8_t reason;        /* enum pool_reason */
+    uint8_t roll_cause;    /* enum cause; CAUSE_NONE: no roll is under way */
+    uint8_t queue;         /* class of the queue of starts + 1; 0: does not wait */
+    uint8_t binding;       /* enum bind_phase */
+    uint8_t added;         /* bool, as all that follow. Not: nothing but the generation is known */
+    uint8_t wanted_up;     /* the intent; a shutdown does not change it */
+    uint8_t bound;         /* its sockets are held */
+    uint8_t removed;       /* it is to be forgotten once it is down */
+    uint8_t changed;       /* its settings were given, and its workers not yet compared with them */
+    uint8_t roll_all;      /* the roll replaces every worker: somebody asked for it */
+    uint8_t roll_drifted;  /* the roll replaces every worker that has drifted */
 };
 
 /* BIND is asked once at a time. STALE: the sockets have changed since it was asked, so its answer

@@ -60,7 +60,8 @@
     X(REMOVED,        "removed")        /* its pool is not configured any more */ \
     X(SHUTDOWN,       "shutdown")                             \
     X(SURPLUS,        "surplus")        /* more workers than wanted */ \
-    X(REFUSED,        "refused")        /* as its pool is configured it may not run */
+    X(REFUSED,        "refused")        /* as its pool is configured it may not run */ \
+    X(GROWTH,         "growth")         /* its pool is to have more workers than it had */
 
 /* States of a pool; the essay is in pool.h.  name users read */
 #define POOL_STATES(X)         \

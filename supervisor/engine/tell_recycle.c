@@ -63,9 +63,7 @@ tell_failed(struct story *story)
 {
     const struct action *action = story->action;
     char again[SPAN_TEXT + 32] = "the recycle ends here";
-    if (action->retry_ms == 0) {
-        snprintf(again, sizeof again, "tried again at once, with the newest settings");
-    } else if (action->retry_ms != MSEC_NEVER) {
+    if (action->retry_ms != MSEC_NEVER) {
         char span[SPAN_TEXT];
         snprintf(again, sizeof again, "tried again in %s",
                  tell_span(span, sizeof span, action->retry_ms));
@@ -75,6 +73,21 @@ tell_failed(struct story *story)
     story_emit(story, EVENT_RECYCLE_FAILED,
                "did not become ready as the successor of worker %u.%u, which stays in service; %s",
                action->other.slot, action->other.generation, again);
+}
+
+/* Of a worker: a successor on trial that a newer change makes useless. */
+static void
+tell_superseded(struct story *story)
+{
+    const struct action *action = story->action;
+    fields_string(&story->fields, "cause", cause_name(action->cause));
+    fields_number(&story->fields, "successor_generation", action->worker.generation);
+    story_emit(story, EVENT_RECYCLE_CONFIG_CHANGE,
+               "was to replace worker %u.%u, and the configuration has changed again: it leaves, "
+               "and %s",
+               action->other.slot, action->other.generation,
+               action->retry_ms == 0 ? "one with the newest settings takes its part"
+                                     : "the old worker stays as it is");
 }
 
 static void
@@ -125,8 +138,11 @@ tell_recycle(struct story *story)
         story_emit(story, EVENT_RECYCLE_ON_DEMAND, "recycle begins: an operator asked for it");
         return;
     case EVENT_RECYCLE_CONFIG_CHANGE:
-        story_emit(story, EVENT_RECYCLE_CONFIG_CHANGE,
-                   "recycle begins: the configuration has changed since workers were started");
+        if (story->action->worker.generation != 0)
+            tell_superseded(story);
+        else
+            story_emit(story, EVENT_RECYCLE_CONFIG_CHANGE,
+                       "recycle begins: the configuration has changed since workers were started");
         return;
     case EVENT_RECYCLE_FAILED:
         tell_failed(story);

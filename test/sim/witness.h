@@ -119,6 +119,7 @@ void rule_worker_event(struct witness *, const struct action *, struct seen *);
 void rule_pool_event(struct witness *, const struct action *);
 void rule_recycle_done(struct witness *, const struct action *);
 void rule_recycle_failed(struct witness *, const struct action *);
+void rule_given_up(struct witness *, const struct action *);
 void rule_roll_ended(struct witness *, const struct action *);
 
 struct seen *seen_find(struct witness *, struct worker_id);

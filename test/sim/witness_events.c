@@ -85,21 +85,9 @@ rule_recycle_done(struct witness *witness, const struct action *action)
     p->retry_not_before = 0;
 }
 
-/* A successor whose trial says nothing any more, because it has drifted itself. */
+/* The recycle of an original that stays is over, and its successor was on trial. */
 static void
-rule_given_up(struct witness *witness, const struct action *action)
-{
-    struct seen *new = seen_find(witness, action->worker);
-    if (new == NULL || !seen_has_drifted(witness, action->worker.pool, new) ||
-        !witness_settings(witness, action->worker.pool)->on_config_change)
-        BROKEN(witness, action->worker, "is given up, and has not drifted");
-    new->doomed = true;
-    struct seen_pool *p = &witness->pools[action->worker.pool];
-    p->trials_due -= !p->leftovers;
-}
-
-void
-rule_recycle_failed(struct witness *witness, const struct action *action)
+rule_trial_ends(struct witness *witness, const struct action *action)
 {
     struct seen_pool *p = &witness->pools[action->worker.pool];
     struct seen *old = seen_find(witness, action->other);
@@ -109,16 +97,35 @@ rule_recycle_failed(struct witness *witness, const struct action *action)
         old->successor != action->worker.generation || seen_is_leaving(old))
         BROKEN(witness, action->worker, "a recycle failed that was not under way");
     old->recycle = RECYCLE_NONE;
-    if (witness->event.kind == EV_POOL_ADD || witness->event.kind == EV_POOL_RESUME) {
-        rule_given_up(witness, action);
+}
+
+/* A successor whose trial says nothing any more, because it has drifted itself. */
+void
+rule_given_up(struct witness *witness, const struct action *action)
+{
+    struct seen_pool *p = &witness->pools[action->worker.pool];
+    struct seen *new = seen_find(witness, action->worker);
+    rule_trial_ends(witness, action);
+    if (p->leftovers)
         return;
-    }
-    if (cause_is_kept(action->cause)) {
-        p->retry_streak++;
-        msec at = witness->now + witness_delay_ms(witness_settings(witness, action->worker.pool),
-                                                  p->retry_streak + 1);
-        p->retry_not_before = MAX(p->retry_not_before, at);
-    }
+    if (new == NULL || !seen_has_drifted(witness, action->worker.pool, new) ||
+        !witness_settings(witness, action->worker.pool)->on_config_change)
+        BROKEN(witness, action->worker, "is given up, and has not drifted");
+    new->doomed = true;
+    p->trials_due--;
+}
+
+void
+rule_recycle_failed(struct witness *witness, const struct action *action)
+{
+    struct seen_pool *p = &witness->pools[action->worker.pool];
+    rule_trial_ends(witness, action);
+    if (p->leftovers || !cause_is_kept(action->cause))
+        return;
+    p->retry_streak++;
+    msec at = witness->now +
+              witness_delay_ms(witness_settings(witness, action->worker.pool), p->retry_streak + 1);
+    p->retry_not_before = MAX(p->retry_not_before, at);
 }
 
 void

@@ -106,6 +106,8 @@ rule_spawn(struct witness *witness, const struct action *action)
         BROKEN(witness, id, "started within the back-off"); /* W5 */
     if (places_held(witness) >= witness->starts_max)
         BROKEN(witness, id, "more workers start than places are"); /* W9 */
+    if (action->cause == CAUSE_GROWTH && !p->started && !p->leftovers)
+        BROKEN(witness, id, "is growth of a pool that never had all its workers");
     w = seen_add(witness, id);
     w->cause = (uint8_t)action->cause;
     seen_take_settings(witness, id.pool, w);
@@ -177,7 +179,7 @@ rule_drain(struct witness *witness, const struct action *action, struct seen *w)
     if (!p->leftovers && cause_is_of_recycle(action->cause))
         rule_drain_for_recycle(witness, action, w);
     if (action->cause == CAUSE_NONE || action->cause == CAUSE_START ||
-        action->cause == CAUSE_REPLACEMENT)
+        action->cause == CAUSE_REPLACEMENT || action->cause == CAUSE_GROWTH)
         BROKEN(witness, action->worker, "drained without a cause");
     w->drained = true;
     w->leaving_at = witness->now;
@@ -254,6 +256,10 @@ witness_action(struct witness *witness, const struct action *action)
     }
     if (action->kind == ACT_EVENT && action->event == 1093) {
         rule_recycle_failed(witness, action);
+        return;
+    }
+    if (action->kind == ACT_EVENT && action->event == 1080 && id.generation != 0) {
+        rule_given_up(witness, action);
         return;
     }
     if (id.generation == 0) {

@@ -103,6 +103,8 @@ def a_limit_that_holds_at_once_replaces_nobody(box):
     assert {k["key"]: (k["from"], k["to"]) for k in web["keys"]} == {
         "workers.min": (2, 3), "health.shutdown_timeout": (None, "5s")}, web
     until(lambda: len(poold.workers("web", "ready")) == 3, "the third one is there")
+    assert poold.wait_event(6020, "web")["fields"]["cause"] == "start"
+    assert poold.events(6020, "web")[-1]["fields"]["cause"] == "growth", poold.events(6020)
     assert pids < {w["pid"] for w in poold.workers("web")}
     apply(poold, {"web": serving(box, workers={"min": 1})})
     until(lambda: len(poold.workers("web")) == 1, "two of them left")
