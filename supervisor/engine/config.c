@@ -259,12 +259,6 @@ config_is_taking(const struct config *config)
     return config->phase == TAKING;
 }
 
-bool
-config_is_telling(const struct config *config)
-{
-    return config->phase == TELLING;
-}
-
 int
 config_create(struct config **out, struct shell *shell)
 {

@@ -39,6 +39,7 @@ struct config_outcome {
     const char *why; /* it was not applied; "": it was, or nobody wanted it */
 };
 
+/* 0, or -ENOMEM with *out as it was. The shell is borrowed until config_destroy. */
 int config_create(struct config **out, struct shell *);
 void config_destroy(struct config **);
 
@@ -56,8 +57,6 @@ bool config_turn(struct config *);
 
 /* True between TAKE and its answer. */
 bool config_is_taking(const struct config *);
-/* True while the core may not know all pools of the configuration in force. */
-bool config_is_telling(const struct config *);
 
 /* Starts a pool that never was, if it is one that starts by itself. */
 void config_start(struct shell *, uint32_t place);
