@@ -83,6 +83,12 @@ UNIT := $(filter-out test/unit/test_host_%,$(UNIT))
 endif
 TESTS    := $(patsubst test/unit/%.c,$(B)/test/%,$(UNIT))
 FIXTURES := $(patsubst test/system/fixture/%.c,$(B)/test/%,$(FIXTURE))
+# Workers on libpoolworker, which the system tests run; libevent is optional.
+WORKERS  := $(wildcard worker/lib/examples/*.c)
+ifeq ($(wildcard /usr/include/event2/event.h),)
+WORKERS  := $(filter-out %/libevent.c,$(WORKERS))
+endif
+EXAMPLE_WORKERS := $(patsubst worker/lib/examples/%.c,$(B)/test/example_%,$(WORKERS))
 FUZZERS  := $(patsubst test/fuzz/fuzz_%.c,$(B)/test/fuzz_%,$(wildcard test/fuzz/fuzz_*.c))
 BENCHES  := $(patsubst test/bench/%.c,$(B)/test/%,$(BENCH))
 
@@ -137,6 +143,11 @@ $(HOST_TESTS): $(B)/test/%: $(B)/o/test/unit/%.o $(B)/host.a $(call obj,$(FEW)) 
 $(FIXTURES): $(B)/test/%: $(B)/o/test/system/fixture/%.o
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -pthread
+$(EXAMPLE_WORKERS): $(B)/test/example_%: $(B)/o/worker/lib/examples/%.o $(B)/libpoolworker.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ \
+	    $(if $(filter %/libuv.o,$^),-luv) $(if $(filter %/libevent.o,$^),-levent_core) -pthread
+$(B)/o/worker/lib/examples/%.o: CPPFLAGS += -Iworker/lib
 $(FUZZERS): $(B)/test/%: $(B)/o/test/fuzz/%.o $(B)/o/test/fuzz/driver.o $(B)/library.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -luv -ljansson
@@ -184,10 +195,10 @@ check-fast: ## the tests without installation and real servers, for the inner lo
 	@$(MAKE) --no-print-directory sim
 	@POOLD_BUILD=$(B) test/system/run
 
-check-real: all $(FIXTURES) ## the tests with real servers
+check-real: all $(FIXTURES) $(EXAMPLE_WORKERS) ## the tests with real servers
 	@POOLD_BUILD=$(B) test/system/run --real
 
-unit: $(TESTS) $(FIXTURES) $(PROGRAMS) ## the unit tests
+unit: $(TESTS) $(FIXTURES) $(EXAMPLE_WORKERS) $(PROGRAMS) ## the unit tests
 	@POOLD_BUILD=$(B) test/unit/run $(TESTS)
 
 fuzz-short: $(FUZZERS) ## the fuzz targets over their corpus, its prefixes, and RUNS=10000 mutations
@@ -228,6 +239,14 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	install -m 755 $(B)/poolctl $(DESTDIR)$(BINDIR)/poolctl
 	$(if $(HAVE_HTTP),install -m 755 $(B)/poolworker $(DESTDIR)$(BINDIR)/poolworker)
 	install -m 755 $(B)/poold-engine $(B)/poold-exec $(DESTDIR)$(LIBEXECDIR)
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 worker/lib/poolworker.h $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 $(B)/libpoolworker.a $(POOLWORKER_SO) $(DESTDIR)$(LIBDIR)
+	ln -sf $(notdir $(POOLWORKER_SO)) $(DESTDIR)$(LIBDIR)/libpoolworker.so
+	sed 's#@PREFIX@#$(PREFIX)#;s#@LIBDIR@#$(LIBDIR)#;s#@INCLUDEDIR@#$(INCLUDEDIR)#;s#@VERSION@#$(VERSION)#' \
+	    worker/lib/poolworker.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/poolworker.pc
+	for file in $(WORKER_EXAMPLES); do \
+	    install -D -m 644 $$file $(DESTDIR)$(SHAREDIR)/examples/libpoolworker/$${file##*/} || exit 1; done
 	install -m 644 etc/poold.json $(DESTDIR)$(SHAREDIR)/poold.example.json
 	install -m 644 etc/poold.schema.json $(DESTDIR)$(SHAREDIR)/poold.schema.json
 	for file in $(EXAMPLES); do \
@@ -242,6 +261,9 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(SBINDIR)/poold $(DESTDIR)$(BINDIR)/poolctl $(DESTDIR)$(BINDIR)/poolworker
+	rm -f $(DESTDIR)$(INCLUDEDIR)/poolworker.h $(DESTDIR)$(LIBDIR)/libpoolworker.* $(DESTDIR)$(LIBDIR)/pkgconfig/poolworker.pc
+	for file in $(WORKER_EXAMPLES); do \
+	    rm -f $(DESTDIR)$(SHAREDIR)/examples/libpoolworker/$${file##*/}; done
 	rm -f $(DESTDIR)$(SHAREDIR)/poold.example.json $(DESTDIR)$(SHAREDIR)/poold.schema.json $(DESTDIR)$(SHAREDIR)/rsyslog.conf
 	rm -f $(DESTDIR)$(UNITDIR)/poold.service $(DESTDIR)$(COMPLETIONDIR)/poolctl
 	rm -f $(DESTDIR)$(LIBEXECDIR)/poold-engine $(DESTDIR)$(LIBEXECDIR)/poold-exec
@@ -261,6 +283,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | \
 	    awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
+WORKER_EXAMPLES := $(wildcard worker/lib/examples/*)
 MANUAL := $(wildcard man/*.[1-9])
 EXAMPLES := $(shell find etc/examples -type f)
 say = $(if $(V),,@printf '  %-4s %s\n' '$(1)' '$(2)')

@@ -174,7 +174,7 @@ the_last_counts_are_said_at_the_end(void **state)
     poolworker_destroy(&world->pw);
     assert_null(world->pw);
     assert_true(world_take(world));
-    assert_string_equal(world->text, "REQUESTS=1\n");
+    assert_string_equal(world->text, "REQUESTS=1\nACTIVE=0\n");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)

@@ -90,11 +90,12 @@ note_counts(struct poolworker *pw)
 {
     if (!pw->counts_due && pw->said.keys == 0)
         return;
+    /* Before the counters are read: who counts later finds no timer running, and sets it. Done each
+     * time, because a child that is killed before it sets the timer leaves the mark behind. */
+    atomic_store(&pw->shared->armed, 0);
     struct counts now = counts_now(pw);
-    if (now.requests != pw->sent.requests)
-        pw->said.keys |= MESSAGE_REQUESTS;
-    if (now.active != pw->sent.active)
-        pw->said.keys |= MESSAGE_ACTIVE;
+    if (now.requests != pw->sent.requests || now.active != pw->sent.active)
+        pw->said.keys |= MESSAGE_REQUESTS | MESSAGE_ACTIVE;
     pw->said.requests = now.requests;
     pw->said.active = now.active;
     pw->counts_due = false;

@@ -1,7 +1,7 @@
 /* count.c - requests in flight and served: counted without a lock, reported by the loop.
  *
- * Whoever counts sets a timer, if none is set; when it fires, dispatch first marks it as not set and then
- * reads the counters. All of it is sequentially consistent: a count that dispatch does not see was made
+ * Whoever counts sets a timer, if none is set; before it reads the counters for a report, dispatch
+ * marks it as not set. All of it is sequentially consistent: a count that dispatch does not see was made
  * after the mark, and so finds the timer not set and sets it. */
 #include "worker/lib/inside.h"
 

@@ -143,11 +143,8 @@ do_what_is_due(struct poolworker *pw)
 {
     msec now = pw_now();
     (void)timer_take(pw->timer_fd); /* it stays readable otherwise */
-    if (timer_take(pw->counts_fd)) {
-        /* Before the counters are read: who counts later finds no timer running, and sets it. */
-        atomic_store(&pw->shared->armed, 0);
+    if (timer_take(pw->counts_fd))
         pw->counts_due = true;
-    }
     if (now >= pw->watchdog_at) {
         pw->said.keys |= MESSAGE_WATCHDOG;
         pw->watchdog_at = now + pw->watchdog_ms;

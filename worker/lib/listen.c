@@ -9,7 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPT_TRIES 8 /* clients that went away while they waited, one after the other */
+#define LEAVE        UINT64_MAX /* in the epoll descriptor of those who wait: no listener's number */
+#define ACCEPT_TRIES 8          /* clients that went away while they waited, one after the other */
 
 API unsigned
 poolworker_listeners(const struct poolworker *pw)
@@ -203,7 +204,7 @@ wait_open(struct poolworker *pw)
     int fd = epoll_create1(EPOLL_CLOEXEC);
     if (fd < 0)
         return -errno;
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = UINT64_MAX};
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = LEAVE};
     int r = epoll_ctl(fd, EPOLL_CTL_ADD, pw->leave_fd, &event) == 0 ? 0 : -errno;
     for (unsigned i = 0; r == 0 && i < pw->listener_count; i++) {
         const struct watch watch = {.epoll_fd = fd, .listener = pw->listeners[i], .data = i};
@@ -232,38 +233,44 @@ wait_begin(struct poolworker *pw)
 
 /* Without descriptors a rest, which the word to leave ends. */
 static void
-wait_rest(const struct poolworker *pw)
+wait_rest(const struct poolworker *pw, int left_ms)
 {
     struct pollfd leave = {.fd = pw->leave_fd, .events = POLLIN};
-    poll(&leave, 1, REST_MS);
+    poll(&leave, 1, left_ms < 0 ? (int)REST_MS : MIN(left_ms, (int)REST_MS));
+}
+
+/* One connection of whichever listener has one. -EAGAIN: somebody else was quicker. */
+static int
+wait_once(const struct poolworker *pw, int left_ms, int *listener)
+{
+    struct epoll_event event;
+    int n = epoll_wait(pw->wait_fd, &event, 1, left_ms);
+    if (n <= 0)
+        return n == 0 ? -ETIMEDOUT : -errno;
+    if (event.data.u64 == LEAVE)
+        return -ESHUTDOWN;
+    int from = pw->listeners[event.data.u64];
+    int fd = accept_one(pw, from, 0);
+    if (fd >= 0 && listener != NULL)
+        *listener = from;
+    return fd;
 }
 
 API int
 poolworker_accept_wait(struct poolworker *pw, int timeout_ms, int *listener)
 {
     msec end = timeout_ms < 0 ? MSEC_NEVER : pw_now() + (msec)timeout_ms;
-    int r = wait_begin(pw);
+    int left_ms = timeout_ms, r = wait_begin(pw);
     while (r == 0) {
-        if (poolworker_is_draining(pw))
-            return -ESHUTDOWN;
-        msec now = pw_now();
-        int left = end == MSEC_NEVER ? -1 : (int)(MAX(end, now) - now);
-        struct epoll_event event;
-        int n = epoll_wait(pw->wait_fd, &event, 1, left);
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            return -ETIMEDOUT;
-        if (event.data.u64 == UINT64_MAX)
-            return -ESHUTDOWN;
-        int from = pw->listeners[event.data.u64];
-        int fd = accept_one(pw, from, 0);
-        if (fd >= 0 && listener != NULL)
-            *listener = from;
+        int fd = poolworker_is_draining(pw) ? -ESHUTDOWN : wait_once(pw, left_ms, listener);
         if (is_shortage(fd))
-            wait_rest(pw);
+            wait_rest(pw, left_ms);
         else if (fd != -EAGAIN)
             return fd;
+        msec now = pw_now();
+        if (now >= end)
+            return -ETIMEDOUT;
+        left_ms = end == MSEC_NEVER ? -1 : (int)(end - now);
     }
     return r;
 }
