@@ -36,8 +36,8 @@ read_peer(struct connection *connection, const struct sockaddr *address)
     const struct sockaddr_in *four = (const void *)address;
     const struct sockaddr_in6 *six = (const void *)address;
     bool is_six = address != NULL && address->sa_family == AF_INET6;
-    strcpy(connection->peer, "-");
-    strcpy(connection->peer_port, "-");
+    memcpy(connection->peer, "-", sizeof "-");
+    memcpy(connection->peer_port, "-", sizeof "-");
     if (address == NULL || (!is_six && address->sa_family != AF_INET))
         return;
     const void *from = is_six ? (const void *)&six->sin6_addr : (const void *)&four->sin_addr;
