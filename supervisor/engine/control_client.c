@@ -2,7 +2,7 @@
  *
  * One visit a turn: send, go on with the large reply that is under way, else read and run a few
  * requests, send. Whatever is left over asks for the next turn by wanting to write, so that a peer
- * that does not read holds up nobody, itself included. A client is destroyed in its own visit or
+ * that does not read holds up nobody, itself included; what others have for it wakes it. A client is destroyed in its own visit or
  * tick only; everyone else marks it. */
 #include "supervisor/engine/control_parts.h"
 
@@ -67,7 +67,7 @@ client_destroy(struct client *client)
 void
 client_wake(struct client *client)
 {
-    io_watch_want(client->watch, client->eof ? IO_WRITE : IO_READ | IO_WRITE);
+    io_watch_wake(client->watch);
 }
 
 bool

@@ -130,7 +130,7 @@ struct client *client_create(struct control *, int fd, uid_t uid, pid_t pid, enu
 void client_destroy(struct client *);
 /* Something is still to be written to it, and can be. */
 bool client_has_output(const struct client *);
-/* There is something to send, or to go on with: the client is called in the next turn. */
+/* There is something to send: the client is visited once, however often it is woken before. */
 void client_wake(struct client *);
 /* Whatever time has brought. May destroy the client. */
 void client_tick(struct client *, msec now);

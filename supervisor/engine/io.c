@@ -3,7 +3,8 @@
  * What is used of libuv, and why no more, is measured in the design notes: uv_poll, one timer, one
  * check and one idle handle. libuv runs timers before it polls, so the timer only notes that time has
  * come and starts the idle handle, which makes the poll return at once; what is decided about time is
- * decided in the check phase, when pending input has been seen. */
+ * decided in the check phase, when pending input has been seen. Each change of what a uv_poll waits for
+ * is two system calls (out of the epoll set, and in again). */
 #include "supervisor/engine/io.h"
 
 #include <errno.h>
@@ -18,8 +19,10 @@ struct io_watch {
     void *ctx;
     struct io_watch *next; /* in io.fired[order] */
     enum io_order order;
-    unsigned fired;  /* events since the last dispatch; not 0: in the fired list */
+    unsigned fired;  /* events since the last dispatch */
     unsigned wanted; /* events that the kernel is asked for */
+    bool woken;      /* by io_watch_wake since the last dispatch */
+    bool listed;     /* in the fired list, or in what is being dispatched of it */
     bool closed;
 };
 
@@ -75,13 +78,47 @@ io_on_idle(uv_idle_t *idle)
     (void)idle; /* its being active is all that is wanted */
 }
 
+/* The next turn does not wait for anything. */
+static void
+io_begin_at_once(struct io *io)
+{
+    int r = uv_idle_start(&io->idle, io_on_idle);
+    assert(r == 0);
+}
+
 static void
 io_on_timer(uv_timer_t *timer)
 {
     struct io *io = timer->data;
     io->wake_at = MSEC_NEVER;
-    int r = uv_idle_start(&io->idle, io_on_idle);
-    assert(r == 0);
+    io_begin_at_once(io);
+}
+
+static void
+io_list(struct io_watch *watch)
+{
+    if (watch->listed)
+        return;
+    watch->listed = true;
+    watch->next = NULL;
+    *watch->io->fired_end[watch->order] = watch;
+    watch->io->fired_end[watch->order] = &watch->next;
+}
+
+/* Does nothing to what is being dispatched: that chain must hold. */
+static void
+io_unlist(struct io_watch *watch)
+{
+    struct io *io = watch->io;
+    struct io_watch **at = &io->fired[watch->order];
+    while (*at != NULL && *at != watch)
+        at = &(*at)->next;
+    if (*at == NULL)
+        return;
+    *at = watch->next;
+    if (watch->next == NULL)
+        io->fired_end[watch->order] = at;
+    watch->listed = false;
 }
 
 static void
@@ -93,8 +130,10 @@ io_dispatch(struct io *io, enum io_order order)
     while (watch != NULL) {
         struct io_watch *next = watch->next;
         unsigned events = watch->fired & watch->wanted;
+        bool due = !watch->closed && (events != 0 || watch->woken);
         watch->fired = 0;
-        if (!watch->closed && events != 0) {
+        watch->woken = watch->listed = false;
+        if (due) {
             watch->fn(watch->ctx, events);
             io_note_callback(io);
         }
@@ -114,6 +153,10 @@ io_on_check(uv_check_t *check)
     io->turn(io->ctx);
     io_note_callback(io);
     hold_add(&io->holds[HOLD_TURN], begun, io->marked);
+    for (enum io_order order = 0; order < IO_ORDER_COUNT; order++) {
+        if (io->fired[order] != NULL) /* woken too late for this turn */
+            io_begin_at_once(io);
+    }
 }
 
 static void
@@ -133,12 +176,9 @@ io_on_poll(uv_poll_t *poll, int status, int events)
         io_watch_want(watch, wanted);
         seen |= wanted;
     }
-    if (watch->fired == 0 && seen != 0) {
-        watch->next = NULL;
-        *watch->io->fired_end[watch->order] = watch;
-        watch->io->fired_end[watch->order] = &watch->next;
-    }
     watch->fired |= seen;
+    if (seen != 0)
+        io_list(watch);
 }
 
 int
@@ -257,10 +297,20 @@ io_watch_want(struct io_watch *watch, unsigned events)
     assert(r == 0);
 }
 
+void
+io_watch_wake(struct io_watch *watch)
+{
+    assert(!watch->closed);
+    watch->woken = true;
+    io_list(watch);
+}
+
 static void
 io_on_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct io_watch *watch = handle->data;
+    assert(!watch->listed);
+    free(watch);
 }
 
 void
@@ -273,7 +323,9 @@ io_watch_close(struct io_watch **at)
     watch->closed = true;
     watch->io->watches--;
     /* Freed in the closing phase, which comes after the check phase: a watch that has fired and is
-     * closed by another callback of this turn stays valid until its turn has passed. */
+     * closed by another callback of this turn stays valid until its turn has passed. One that was woken
+     * for the next turn would not. */
+    io_unlist(watch);
     uv_close((uv_handle_t *)&watch->poll, io_on_closed);
     *at = NULL;
 }

@@ -46,6 +46,9 @@ void io_wake_at(struct io *, msec deadline);
 int io_watch_open(struct io *, struct io_watch **out, int fd, enum io_order, unsigned events,
                   io_watch_fn *fn, void *ctx);
 void io_watch_want(struct io_watch *, unsigned events); /* 0: pause */
+/* fn is called once, without an event if there is none: in this turn if the watch's order is still to
+ * come, else in the next one, which then begins at once. */
+void io_watch_wake(struct io_watch *);
 /* After it returns fn is not called again and fd may be closed. May be called from any callback. */
 void io_watch_close(struct io_watch **);
 

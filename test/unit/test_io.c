@@ -18,7 +18,9 @@ struct world {
     int fd[4];
     char log[64];
     unsigned turns, turns_max;
-    int close_other; /* index of the watch that the first callback closes, -1: none */
+    int close_other;   /* index of the watch that the first callback closes, -1: none */
+    int wake_other;    /* the same, wakes; -1: none */
+    int close_in_turn; /* the same, at the end of the turn; -1: none */
 };
 
 static struct world *the_world;
@@ -41,6 +43,11 @@ take(struct world *world, int i)
         io_watch_close(&world->watch[world->close_other]);
         world->close_other = -1;
     }
+    if (world->wake_other >= 0) {
+        io_watch_wake(world->watch[world->wake_other]);
+        io_watch_wake(world->watch[world->wake_other]);
+        world->wake_other = -1;
+    }
 }
 
 static void
@@ -55,6 +62,9 @@ on_turn(void *ctx)
 {
     struct world *world = ctx;
     note(world, '.');
+    if (world->close_in_turn >= 0)
+        io_watch_close(&world->watch[world->close_in_turn]);
+    world->close_in_turn = -1;
     if (++world->turns == world->turns_max)
         io_stop(world->io);
 }
@@ -64,7 +74,7 @@ world_open(struct world *world, unsigned turns_max)
 {
     memset(world, 0, sizeof *world);
     world->turns_max = turns_max;
-    world->close_other = -1;
+    world->close_other = world->wake_other = world->close_in_turn = -1;
     the_world = world;
     assert_int_equal(io_create(&world->io, on_turn, world, NULL), 0);
 }
@@ -193,6 +203,77 @@ a_paused_watch_is_silent_until_it_is_wanted_again(void **state)
     world_close(&world);
 }
 
+static void
+who_is_woken_by_somebody_before_him_is_called_in_the_same_turn(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    world_watch(&world, 0, IO_WORKERS);
+    world_watch(&world, 1, IO_CONTROL);
+    world.wake_other = 1;
+    world_raise(&world, 0);
+    io_run(world.io);
+    assert_string_equal(world.log, "ab.");
+    world_close(&world);
+}
+
+static void
+who_is_woken_after_his_order_begins_the_next_turn_at_once(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 2);
+    world_watch(&world, 0, IO_CONTROL);
+    world_watch(&world, 1, IO_WORKERS);
+    world.wake_other = 1;
+    world_raise(&world, 0);
+    io_run(world.io);
+    assert_string_equal(world.log, "a.b.");
+    world_close(&world);
+}
+
+static void
+a_watch_that_is_paused_can_be_woken(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    world_watch(&world, 0, IO_WORKERS);
+    world_watch(&world, 1, IO_CONTROL);
+    io_watch_want(world.watch[1], 0);
+    world.wake_other = 1;
+    world_raise(&world, 0);
+    io_run(world.io);
+    assert_string_equal(world.log, "ab.");
+    world_close(&world);
+}
+
+/* It is freed before the turn that it was woken for. The others of its order keep their places. */
+static void
+what_is_closed_in_the_turn_that_woke_it_is_not_called_any_more(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 2);
+    world_watch(&world, 3, IO_CONTROL);
+    for (int i = 0; i < 3; i++)
+        world_watch(&world, i, IO_KEEPER);
+    world.wake_other = 1;
+    world.close_in_turn = 1;
+    world_raise(&world, 3);
+    io_wake_at(world.io, io_now() + 1);
+    io_run(world.io);
+    assert_string_equal(world.log, "d..");
+    for (int i = 0; i < 3; i += 2)
+        io_watch_wake(world.watch[i]);
+    world.turns_max = 3;
+    io_wake_at(world.io, io_now() + 1);
+    io_run(world.io);
+    assert_string_equal(world.log, "d..ac.");
+    world_close(&world);
+}
+
 /* Two callbacks and the turn function: three spans a turn, and the turn is as long as all. */
 static void
 every_callback_and_turn_is_measured(void **state)
@@ -227,6 +308,10 @@ main(void)
         cmocka_unit_test(a_deadline_is_never_early),
         cmocka_unit_test(a_turn_goes_by_one_time_taken_after_the_wait),
         cmocka_unit_test(a_paused_watch_is_silent_until_it_is_wanted_again),
+        cmocka_unit_test(who_is_woken_by_somebody_before_him_is_called_in_the_same_turn),
+        cmocka_unit_test(who_is_woken_after_his_order_begins_the_next_turn_at_once),
+        cmocka_unit_test(a_watch_that_is_paused_can_be_woken),
+        cmocka_unit_test(what_is_closed_in_the_turn_that_woke_it_is_not_called_any_more),
         cmocka_unit_test(every_callback_and_turn_is_measured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
