@@ -82,6 +82,16 @@ text_is_printable(const char *string)
     return true;
 }
 
+/* How many of the len bytes at p, from the first on, are printable ASCII: nearly always all. */
+static size_t
+text_plain(const unsigned char *p, size_t len)
+{
+    size_t plain = 0;
+    while (plain < len && p[plain] >= 0x20 && p[plain] < 0x7f)
+        plain++;
+    return plain;
+}
+
 size_t
 text_escape(char *out, size_t cap, const void *bytes, size_t len)
 {
@@ -89,6 +99,15 @@ text_escape(char *out, size_t cap, const void *bytes, size_t len)
     const unsigned char *p = bytes;
     size_t at = 0, safe = 0; /* safe: the last boundary after which the mark still fits */
     while (len > 0) {
+        size_t room = at + MARK_LEN < cap ? cap - at - MARK_LEN - 1 : 0;
+        size_t plain = text_plain(p, MIN(len, room));
+        if (plain > 0) {
+            memcpy(out + at, p, plain);
+            at += plain;
+            p += plain;
+            len -= plain;
+            continue;
+        }
         char piece[sizeof "\\xNN"];
         size_t taken = text_printable(p, len), made = taken;
         if (taken > 0) {

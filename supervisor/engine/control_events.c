@@ -18,16 +18,9 @@ fields_describe(struct json_out *out, const char *fields)
 {
     struct field_pair pair;
     json_out_open(out, "fields", '{');
-    while (fields_next(&fields, &pair)) {
-        char key[64], value[sizeof((struct event_fields *)0)->text];
-        snprintf(key, sizeof key, "%.*s", (int)MIN(pair.key_len, sizeof key - 1), pair.key);
-        snprintf(value, sizeof value, "%.*s", (int)MIN(pair.value_len, sizeof value - 1),
-                 pair.value);
-        if (field_is_number(&pair))
-            json_out_json(out, key, value);
-        else
-            json_out_string(out, key, value);
-    }
+    while (fields_next(&fields, &pair))
+        json_out_pair(out, pair.key, pair.key_len, pair.value, pair.value_len,
+                      field_is_number(&pair));
     json_out_close(out, '}');
 }
 

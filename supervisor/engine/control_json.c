@@ -78,9 +78,8 @@ json_out_text(struct json_out *out, const char *literal)
 /* The comma before a value that is not the first, and its key. In one piece: half of a list of
  * pools is keys. */
 static void
-json_out_key(struct json_out *out, const char *key)
+json_out_key_of(struct json_out *out, const char *key, size_t len)
 {
-    size_t len = key == NULL ? 0 : strlen(key);
     bool comma = out->comma;
     out->comma = true;
     if (!json_out_room(out, len + 4))
@@ -96,6 +95,12 @@ json_out_key(struct json_out *out, const char *key)
         *at++ = ':';
     }
     out->len = (size_t)(at - out->data);
+}
+
+static void
+json_out_key(struct json_out *out, const char *key)
+{
+    json_out_key_of(out, key, key == NULL ? 0 : strlen(key));
 }
 
 void
@@ -118,9 +123,8 @@ json_out_close(struct json_out *out, char bracket)
 /* Strings are printable already where they come from outside; this holds whatever comes, so that no
  * text can break a line or a document. */
 static void
-json_out_quoted(struct json_out *out, const char *value)
+json_out_quoted(struct json_out *out, const char *value, size_t len)
 {
-    size_t len = strlen(value);
     json_out_raw(out, "\"", 1);
     while (len > 0) {
         size_t plain = 0;
@@ -157,7 +161,18 @@ json_out_string(struct json_out *out, const char *key, const char *value)
     if (value == NULL)
         json_out_raw(out, "null", 4);
     else
-        json_out_quoted(out, value);
+        json_out_quoted(out, value, strlen(value));
+}
+
+void
+json_out_pair(struct json_out *out, const char *key, size_t key_len, const char *value,
+              size_t value_len, bool is_json)
+{
+    json_out_key_of(out, key, key_len);
+    if (is_json)
+        json_out_raw(out, value, value_len);
+    else
+        json_out_quoted(out, value, value_len);
 }
 
 /* Digits of value, at least width of them, into the end of buf; returns where they start. By hand:

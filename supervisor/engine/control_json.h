@@ -45,6 +45,10 @@ void json_out_null(struct json_out *, const char *key);
 void json_out_seconds(struct json_out *, const char *key, msec span); /* 1.234 */
 void json_out_json(struct json_out *, const char *key, const char *json);
 
+/* A member of which neither part ends with NUL; the value is a string, or JSON already. */
+void json_out_pair(struct json_out *, const char *key, size_t key_len, const char *value,
+                   size_t value_len, bool is_json);
+
 /* RFC 3339 with the zone's offset, in milliseconds: "2026-11-22T12:00:00.123+01:00". */
 void json_out_time(struct json_out *, const char *key, int64_t wall_ms, int32_t offset_seconds);
 
