@@ -13,11 +13,26 @@ channel_path(const struct keeper *k, const struct child *child, char *out, size_
     assert(length > 0 && (size_t)length < size);
 }
 
+/* An end of a pipe that is open for reading and writing, which only /proc can do; without it the end
+ * as it is has to do. */
+static int
+pipe_end(int end, int flags)
+{
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", end);
+    int both = open(path, O_RDWR | O_CLOEXEC | flags);
+    if (both < 0) {
+        fcntl(end, F_SETFL, flags);
+        return end;
+    }
+    close(end);
+    return both;
+}
+
 int
 channel_open(struct keeper *k, struct child *child, enum spawn_step *step)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    char path[32];
     int ends[2];
     const int on = 1;
     *step = STEP_NOTIFY_SOCKET;
@@ -35,18 +50,12 @@ channel_open(struct keeper *k, struct child *child, enum spawn_step *step)
     *step = STEP_OUTPUT_PIPE;
     if (pipe2(ends, O_CLOEXEC) != 0)
         return -errno;
-    child->output = ends[0];
-    child->output_worker = ends[1];
-    /* The worker's end is open for reading too, which only /proc can do: it then never loses its
-     * last reader, and a worker that writes while no engine runs is not killed by SIGPIPE. Without
-     * /proc the writing end has to do. */
-    snprintf(path, sizeof path, "/proc/self/fd/%d", ends[1]);
-    int both = open(path, O_RDWR | O_CLOEXEC);
-    if (both >= 0) {
-        close(ends[1]);
-        child->output_worker = both;
-    }
-    return fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0 ? 0 : -errno;
+    /* The worker's end never loses its last reader: one that writes while no engine runs is not killed
+     * by SIGPIPE. Ours never loses its last writer: a death that the keeper tells of would wake the
+     * engine by the end of the pipe, too. */
+    child->output = pipe_end(ends[0], O_NONBLOCK);
+    child->output_worker = pipe_end(ends[1], 0);
+    return 0;
 }
 
 /* Gives the path to the pool's user. Through a descriptor: only root can put anything into the

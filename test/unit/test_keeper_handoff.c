@@ -187,6 +187,24 @@ a_worker_with_null_output_writes_to_nobody(void **state)
     dump_end(world);
 }
 
+/* Or each death would wake the engine twice. */
+static void
+the_end_of_a_worker_is_told_by_the_keeper_and_not_by_its_output(void **state)
+{
+    struct world *world = *state;
+    char path[128];
+    pool_dumping(world, path);
+    world_start(world);
+    bind_all(world);
+    struct report spawned = spawn(world, worker_of(0, 0, 1));
+    dump_wait(path);
+    worker_end(world, worker_of(0, 0, 1));
+    struct pollfd output = {.fd = spawned.fds[1], .events = POLLIN};
+    assert_int_equal(poll(&output, 1, 0), 0);
+    report_close(&spawned);
+    assert_int_equal(world_leave(world, 0), 0);
+}
+
 static void
 a_worker_has_the_limits_of_its_pool(void **state)
 {
@@ -309,6 +327,7 @@ main(int argc, char **argv)
         CLAIM(nginx_gives_sockets_from_3_and_names_their_numbers),
         CLAIM(fpm_gives_blocking_sockets_from_3_and_names_their_addresses),
         CLAIM(a_worker_with_null_output_writes_to_nobody),
+        CLAIM(the_end_of_a_worker_is_told_by_the_keeper_and_not_by_its_output),
         CLAIM(a_worker_has_the_limits_of_its_pool),
         CLAIM(a_limit_that_cannot_be_set_is_told),
         CLAIM(a_worker_has_the_priority_of_its_pool_in_the_eyes_of_autogroups_too),
