@@ -2,8 +2,8 @@
  *
  * One visit a turn: send, go on with the large reply that is under way, else read and run a few
  * requests, send. Whatever is left over asks for the next turn by wanting to write, so that a peer
- * that does not read holds up nobody, itself included; what others have for it wakes it. A client is destroyed in its own visit or
- * tick only; everyone else marks it. */
+ * that does not read holds up nobody, itself included; what others have for it wakes it. A client is
+ * destroyed in its own visit or tick only; everyone else marks it. */
 #include "supervisor/engine/control_parts.h"
 
 #include <errno.h>

@@ -55,10 +55,11 @@ void
 signals_read(struct keeper *k, uint32_t place)
 {
     (void)place;
-    struct signalfd_siginfo info;
-    while (read(k->signal_fd, &info, sizeof info) == (ssize_t)sizeof info && !k->done) {
-        if (info.ssi_signo != SIGCHLD) {
-            engine_signalled(k, (int)info.ssi_signo);
+    struct signalfd_siginfo infos[8]; /* of the rest the next turn is told */
+    ssize_t size = read(k->signal_fd, infos, sizeof infos);
+    for (ssize_t i = 0; i < size / (ssize_t)sizeof infos[0] && !k->done; i++) {
+        if (infos[i].ssi_signo != SIGCHLD) {
+            engine_signalled(k, (int)infos[i].ssi_signo);
             continue;
         }
         engine_check(k);
