@@ -59,7 +59,8 @@
 
 /* Steps of a spawn that can fail, with what an operator reads. SPAWN_FAILED has those up to CLONE,
  * and DESCRIPTORS when they cannot be handed over (ENOTCONN: a socket of the pool is not bound).
- * Nothing is left of such a spawn: asking again tries again. EXEC_FAILED has those after CLONE. */
+ * Nothing is left of such a spawn: asking again tries again. EXEC_FAILED has those after CLONE,
+ * and NOTIFY_SOCKET when it cannot be given to the worker's user. */
 #define SPAWN_STEPS(X)                                               \
     X(NONE,          "")                                             \
     X(TABLE,         "find a place in the keeper's table")           \

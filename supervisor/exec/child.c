@@ -20,6 +20,7 @@ static bool keyring_make(struct failure *failure);
 static int spec_read(struct spec *spec);
 static const struct record_pool *config_map(struct record *out, const struct spec *spec, int fd);
 static void descriptors_take(const struct record_pool *pool, const struct spec *spec);
+static void notify_own(const struct record_pool *pool, const struct spec *spec);
 static void rights_take(const struct record *record, const struct record_pool *pool,
                         const struct spec *spec);
 static void step(enum spawn_step step, long result);
@@ -50,6 +51,7 @@ child_run(int link, struct failure heritage)
     struct record record;
     const struct record_pool *pool = config_map(&record, &spec, config);
     descriptors_take(pool, &spec);
+    notify_own(pool, &spec);
     SYS1(SYS_umask, pool->umask);
     rights_take(&record, pool, &spec);
     /* Only now: a directory that the worker's user cannot enter must not be entered for it. */
@@ -158,6 +160,18 @@ descriptors_take(const struct record_pool *pool, const struct spec *spec)
         kept = 0;
     }
     step(STEP_DESCRIPTORS, SYS3(SYS_close_range, 3u + kept, ~0u, CLOSE_RANGE_CLOEXEC));
+}
+
+/* Nobody else may send to it. Through a descriptor: only root can put anything into that directory, but
+ * a rule without an exception is one that cannot be forgotten. */
+static void
+notify_own(const struct record_pool *pool, const struct spec *spec)
+{
+    if (spec->kind != SPAWN_WORKER || !pool->drop_privileges)
+        return;
+    long fd = SYS4(SYS_openat, AT_FDCWD, spec->notify, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+    step(STEP_NOTIFY_SOCKET, fd);
+    step(STEP_NOTIFY_SOCKET, SYS5(SYS_fchownat, fd, "", pool->uid, pool->gid, AT_EMPTY_PATH));
 }
 
 /* What needs root's rights comes before they are given up. */

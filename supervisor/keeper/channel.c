@@ -41,7 +41,8 @@ channel_open(struct keeper *k, struct child *child, enum spawn_step *step)
         return -EAGAIN;
     channel_path(k, child, address.sun_path, sizeof address.sun_path);
     child->notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    /* fchmod before bind gives the path its mode from the first moment. */
+    /* fchmod before bind gives the path its mode from the first moment; poold-exec gives it the
+     * worker's user. */
     if (child->notify < 0 ||
         setsockopt(child->notify, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0 ||
         fchmod(child->notify, 0600) != 0 ||
@@ -56,21 +57,6 @@ channel_open(struct keeper *k, struct child *child, enum spawn_step *step)
     child->output = pipe_end(ends[0], O_NONBLOCK);
     child->output_worker = pipe_end(ends[1], 0);
     return 0;
-}
-
-/* Gives the path to the pool's user. Through a descriptor: only root can put anything into the
- * directory, but a rule without an exception is one that cannot be forgotten. */
-int
-channel_own(struct keeper *k, struct child *child, const struct record_pool *pool)
-{
-    char path[sizeof((struct sockaddr_un *)0)->sun_path];
-    if (!pool->drop_privileges || (pool->uid == geteuid() && pool->gid == getegid()))
-        return 0;
-    channel_path(k, child, path, sizeof path);
-    int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    int error = fd >= 0 && fchownat(fd, "", pool->uid, pool->gid, AT_EMPTY_PATH) == 0 ? 0 : -errno;
-    fd_close(&fd);
-    return error;
 }
 
 void

@@ -277,7 +277,6 @@ void children_died(struct keeper *k, pid_t pid); /* a parked one, or a launcher 
 
 /* channel.c: how a worker is heard. */
 int channel_open(struct keeper *k, struct child *child, enum spawn_step *step);
-int channel_own(struct keeper *k, struct child *child, const struct record_pool *pool);
 void channel_path(const struct keeper *k, const struct child *child, char *out, size_t size);
 void child_close(struct keeper *k, struct child *child); /* every descriptor, and the path */
 

@@ -54,11 +54,6 @@ child_prepare(struct keeper *k, const struct worker *worker, struct child *child
         error = loop_watch(k, child->pidfd, EPOLLIN | EPOLLONESHOT, TAG_WORKER_EXIT, place);
     if (error != 0)
         return error;
-    *step = STEP_NOTIFY_SOCKET;
-    if (worker->kind == SPAWN_WORKER)
-        error = channel_own(k, child, &k->record.pools[worker->id.pool]);
-    if (error != 0)
-        return error;
     *step = STEP_DESCRIPTORS;
     return spec_send(k, worker, child);
 }
