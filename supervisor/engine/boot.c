@@ -8,12 +8,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/hash.h"
 #include "supervisor/engine/last_good.h"
 #include "supervisor/engine/tell.h"
+#include "supervisor/record_map.h"
 
 #define HELLO_LIMIT_MS    10000u
 #define BOOT_POOLS_TURN   32u /* pools added a loop turn: some 10 us each */
@@ -74,17 +74,14 @@ index_names(struct shell *shell)
 static int
 open_record(struct shell *shell, int fd, struct err *err)
 {
-    struct stat st;
-    if (fstat(fd, &st) != 0 || st.st_size <= 0)
-        return err_set(err, -EINVAL, "the compiled configuration cannot be read");
-    void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0); /* record.h: why */
+    uint32_t version = 0;
+    int r = record_map(&shell->record, fd, &version);
     close(fd);
-    if (map == MAP_FAILED)
-        return err_errno(err, -errno, "the compiled configuration cannot be mapped");
-    int r = record_open(&shell->record, map, (size_t)st.st_size);
+    if (r == -EPROTO)
+        return err_set(err, r, "the compiled configuration has version %u, this engine reads %u",
+                       version, RECORD_VERSION);
     if (r != 0)
-        return err_errno(err, r, "the compiled configuration (this engine reads version %u)",
-                         RECORD_VERSION);
+        return err_errno(err, r, "the compiled configuration cannot be used");
     return 0;
 }
 

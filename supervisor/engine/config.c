@@ -5,11 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "supervisor/engine/last_good.h"
+#include "supervisor/record_map.h"
 
 #define PLAN_TURN 64u /* pools a loop turn: well below half a millisecond */
 
@@ -27,32 +26,6 @@ config_enter(struct config *config, enum config_phase phase)
     assert((legal[config->phase] & 1u << phase) != 0);
     config->phase = phase;
     config->next = 0;
-}
-
-/* --- mapping */
-static int
-map_open(int fd, struct record *out)
-{
-    struct stat st;
-    if (fd < 0)
-        return -EBADF;
-    if (fstat(fd, &st) != 0 || st.st_size <= 0)
-        return -EINVAL;
-    void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0); /* record.h: why */
-    if (map == MAP_FAILED)
-        return -errno;
-    int r = record_open(out, map, (size_t)st.st_size);
-    if (r != 0)
-        munmap(map, (size_t)st.st_size);
-    return r;
-}
-
-static void
-map_close(struct record *record)
-{
-    if (record->header != NULL)
-        munmap((void *)(uintptr_t)record->header, record->size);
-    *record = (struct record){0};
 }
 
 /* --- rounds */
@@ -108,7 +81,7 @@ config_end(struct config *config)
         state_stops(config->shell->state)->apply = false;
     if (config->phase != TELLING)
         shell_ask(config->shell, VERB_DROP, (struct verb){0});
-    map_close(&config->loaded);
+    record_unmap(&config->loaded);
     config_enter(config, IDLE);
     idle_leave(config);
 }
@@ -172,7 +145,7 @@ config_on_loaded(struct config *config, const struct verb *verb, int fd)
     int r = -verb->error;
     assert(config->phase == LOADING);
     if (r == 0)
-        r = map_open(fd, &config->loaded);
+        r = record_map(&config->loaded, fd, NULL);
     if (fd >= 0)
         close(fd);
     if (r != 0)
@@ -275,7 +248,7 @@ config_destroy(struct config **at)
 {
     if (*at == NULL)
         return;
-    map_close(&(*at)->loaded);
+    record_unmap(&(*at)->loaded);
     free(*at);
     *at = NULL;
 }

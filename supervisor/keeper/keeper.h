@@ -26,6 +26,7 @@
 
 #include "supervisor/exec/spec.h"
 #include "supervisor/fds.h"
+#include "supervisor/record_map.h"
 
 #define TURN_MAX     64                 /* things of one kind in one turn of the loop */
 #define PARKED_MAX   8u                 /* children kept ready */
@@ -209,7 +210,7 @@ bool clone_is_refused(int error); /* a positive one: by a filter or the kernel, 
 /* loader.c */
 int loader_run(struct keeper *k);                     /* status; k->done: that was all */
 bool loaded_take(int link, int loaded[LOADED_COUNT]); /* whether there was one */
-int record_map(struct record *record, int fd);        /* checks the seals and every byte */
+int loaded_map(struct record *record, int fd);        /* checks the seals and every byte */
 void loaded_clean(struct keeper *k);
 
 /* loop.c */

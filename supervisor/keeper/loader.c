@@ -15,27 +15,25 @@ loaded_take(int link, int loaded[LOADED_COUNT])
 }
 
 int
-record_map(struct record *record, int fd)
+loaded_map(struct record *record, int fd)
 {
     const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-    struct stat status;
-    if (fcntl(fd, F_GET_SEALS) != seals || fstat(fd, &status) != 0) {
+    uint32_t version;
+    if (fcntl(fd, F_GET_SEALS) != seals) {
         say("the loader left no sealed configuration");
         return -EINVAL;
     }
-    size_t size = (size_t)status.st_size;
-    void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-    int error = map == MAP_FAILED ? -errno : record_open(record, map, size);
-    if (error == 0 && record->header->errors == 0 && record->header->engine.count == 0)
+    int error = record_map(record, fd, &version);
+    if (error == 0 && record->header->errors == 0 && record->header->engine.count == 0) {
+        record_unmap(record);
         error = -EINVAL;
+    }
     if (error == -EPROTO)
         say("the loader writes version %u of the configuration, this poold reads version %u: they "
             "come from different installations",
-            ((const struct record_header *)map)->version, RECORD_VERSION);
+            version, RECORD_VERSION);
     else if (error != 0)
         say("the loader left a broken configuration: %s", strerror(-error));
-    if (error != 0 && map != MAP_FAILED)
-        munmap(map, size);
     return error;
 }
 
@@ -61,7 +59,7 @@ loader_run(struct keeper *k)
         ;
     fd_close(&link);
     if (stopped == 0 && k->loaded[LOADED_CONFIG] >= 0)
-        return record_map(&k->record, k->loaded[LOADED_CONFIG]) == 0 ? 0 : 1;
+        return loaded_map(&k->record, k->loaded[LOADED_CONFIG]) == 0 ? 0 : 1;
     k->done = true;
     if (stopped == 0 && WIFEXITED(status)) /* it has said all that there is to say */
         return WEXITSTATUS(status);

@@ -49,8 +49,7 @@ next_drop(struct keeper *k, const struct verb *verb)
             socket_close(k, &next->sockets[i], &next->record.sockets[i]);
         munmap(next->sockets, MAX(count, 1u) * sizeof *next->sockets);
     }
-    if (next->record.header != NULL)
-        munmap((void *)(uintptr_t)next->record.header, next->record.size);
+    record_unmap(&next->record);
     *next = (struct next){.link = -1, .fd = -1};
 }
 
@@ -100,7 +99,7 @@ loader_ready(struct keeper *k, uint32_t place)
     for (uint32_t i = 0; i < LOADED_CONFIG; i++)
         fd_close(&loaded[i]);
     next->fd = loaded[LOADED_CONFIG];
-    int error = taken ? record_map(&next->record, next->fd) : -ECHILD;
+    int error = taken ? loaded_map(&next->record, next->fd) : -ECHILD;
     if (error == 0 && (next->sockets = sockets_map(&next->record)) == NULL)
         error = -ENOMEM;
     next_answer(k, -error);

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -18,7 +17,7 @@
 #include "supervisor/load/options.h"
 #include "supervisor/load/runtime.h"
 #include "supervisor/load/write.h"
-#include "supervisor/record.h"
+#include "supervisor/record_map.h"
 
 #define LOAD_LIMIT_S 60
 
@@ -127,17 +126,14 @@ stand_in(const struct load_options *options, struct load_result *result)
 static int
 in_force_open(struct record *out, struct err *err)
 {
-    struct stat st;
     int fd = give_back(LOADED_CONFIG, err);
     if (fd < 0)
         return fd;
-    void *map = fstat(fd, &st) == 0 && st.st_size > 0
-                    ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
-                    : MAP_FAILED;
-    if (map != MAP_FAILED && record_open(out, map, (size_t)st.st_size) == 0)
+    int r = record_map(out, fd, NULL);
+    if (r == 0)
         return fd;
     close(fd);
-    return err_set(err, -EINVAL, "what is in force cannot be read");
+    return err_errno(err, r, "what is in force cannot be read");
 }
 
 /* What is in force becomes the last good configuration. */
