@@ -23,16 +23,17 @@
 
 /* --- names of pools: of every place, for one that was taken out may still drain */
 static uint32_t
-name_home(const struct shell *shell, const char *name)
+name_home(const struct shell_room *room, const char *name)
 {
-    return (uint32_t)hash_mix(hash_bytes(HASH_START, name, strlen(name))) & shell->names_mask;
+    return (uint32_t)hash_mix(hash_bytes(HASH_START, name, strlen(name))) & room->names_mask;
 }
 
 uint32_t
 shell_pool_find(const struct shell *shell, const char *name)
 {
-    for (uint32_t i = name_home(shell, name);; i = (i + 1) & shell->names_mask) {
-        uint32_t pool = shell->names[i];
+    const struct shell_room *room = &shell->room;
+    for (uint32_t i = name_home(room, name);; i = (i + 1) & room->names_mask) {
+        uint32_t pool = room->names[i];
         if (pool == NONE)
             return NONE;
         if (strcmp(shell_pool_name(shell, pool), name) == 0)
@@ -48,25 +49,36 @@ shell_pool_is_there(const struct shell *shell, uint32_t pool)
            core_pool(shell->core, pool, shell_now(shell), &view);
 }
 
-static int
-index_names(struct shell *shell)
+void
+shell_room_drop(struct shell_room *room)
 {
-    uint32_t pools = shell->record.header->pools, cap = 8;
+    free(room->names);
+    free(room->bound);
+    *room = (struct shell_room){0};
+}
+
+int
+shell_room_make(struct shell_room *out, const struct record *record)
+{
+    uint32_t pools = record->header->pools, cap = 8;
     while (cap < pools * 2)
         cap *= 2;
-    uint32_t *names = malloc(cap * sizeof *names);
-    if (names == NULL)
+    struct shell_room room = {.names = malloc(cap * sizeof *room.names),
+                              .names_mask = cap - 1,
+                              .bound =
+                                  calloc((size_t)record->header->sockets + 1, sizeof *room.bound)};
+    if (room.names == NULL || room.bound == NULL) {
+        shell_room_drop(&room);
         return -ENOMEM;
-    free(shell->names);
-    shell->names = names;
-    shell->names_mask = cap - 1;
-    memset(shell->names, 0xff, cap * sizeof *shell->names);
-    for (uint32_t pool = 0; pool < pools; pool++) {
-        uint32_t i = name_home(shell, shell_pool_name(shell, pool));
-        while (shell->names[i] != NONE)
-            i = (i + 1) & shell->names_mask;
-        shell->names[i] = pool;
     }
+    memset(room.names, 0xff, cap * sizeof *room.names);
+    for (uint32_t pool = 0; pool < pools; pool++) {
+        uint32_t i = name_home(&room, record_text(record, record->pools[pool].name));
+        while (room.names[i] != NONE)
+            i = (i + 1) & room.names_mask;
+        room.names[i] = pool;
+    }
+    *out = room;
     return 0;
 }
 
@@ -117,27 +129,21 @@ filter_sinks(struct shell *shell)
         sink_filter(shell->sinks[i], header->log_facility, header->log_level);
 }
 
-int
-shell_swap_record(struct shell *shell, struct record *other)
+void
+shell_swap_record(struct shell *shell, struct record *other, struct shell_room *room)
 {
     struct record before = shell->record;
-    bool *bound = calloc((size_t)other->header->sockets + 1, sizeof *bound);
     shell->record = *other;
-    if (bound == NULL || index_names(shell) != 0) {
-        free(bound);
-        shell->record = before;
-        return -ENOMEM;
-    }
     /* What moved from another pool is bound too, and says so when it is asked for. */
     for (uint32_t i = 0; i < other->header->sockets; i++)
-        bound[i] = config_socket_is_bound(shell, &before, shell->bound, i);
+        room->bound[i] = config_socket_is_bound(shell, &before, shell->room.bound, i);
     for (uint32_t i = 0; i < before.header->pools; i++)
         shell->pools[i].bind_failed = 0; /* its number was of the one before */
-    free(shell->bound);
-    shell->bound = bound;
+    shell_room_drop(&shell->room);
+    shell->room = *room;
+    *room = (struct shell_room){0};
     filter_sinks(shell);
     *other = before;
-    return 0;
 }
 
 /* --- core and state */
@@ -169,10 +175,9 @@ make_actions(struct shell *shell, struct err *err)
     shell->actions = (struct action_list){.v = zeroed(cap * sizeof *shell->actions.v), .cap = cap};
     shell->later = zeroed(cap * sizeof *shell->later);
     shell->pools = zeroed(((size_t)shell->limits.pools_max + 1) * sizeof *shell->pools);
-    shell->bound = calloc((size_t)shell->record.header->sockets + 1, sizeof *shell->bound);
     shell->commands = zeroed((size_t)shell->limits.workers_max + 1);
     if (shell->actions.v == NULL || shell->later == NULL || shell->pools == NULL ||
-        shell->bound == NULL || shell->commands == NULL || index_names(shell) != 0)
+        shell->commands == NULL || shell_room_make(&shell->room, &shell->record) != 0)
         return err_set(err, -ENOMEM, "no memory for the tables of %u pools",
                        shell->limits.pools_max);
     return 0;
@@ -330,8 +335,7 @@ shell_boot(struct shell *shell)
     } else {
         shell->boot = BOOT_DONE;
         tell_adopted(shell);
-        if (state_stops(shell->state)->apply) /* the engine before did not live to finish it */
-            config_ask(shell->config, true);
+        config_resume(shell->config);
     }
 }
 

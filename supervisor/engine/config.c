@@ -10,7 +10,8 @@
 #include "supervisor/engine/last_good.h"
 #include "supervisor/record_map.h"
 
-#define PLAN_TURN 64u /* pools a loop turn: well below half a millisecond */
+#define PLAN_TURN        64u /* pools a loop turn: well below half a millisecond */
+#define APPLY_DEATHS_MAX 3u /* engines that one apply may cost: a configuration may be what kills */
 
 void
 config_enter(struct config *config, enum config_phase phase)
@@ -71,17 +72,27 @@ idle_leave(struct config *config)
     }
 }
 
+/* What was asked for is done or refused; what was asked for since is a new attempt. */
+static void
+apply_is_over(const struct config *config)
+{
+    struct state_stops *stops = state_stops(config->shell->state);
+    stops->apply = config->again_apply;
+    stops->apply_deaths = 0;
+}
+
 void
 config_end(struct config *config)
 {
     struct config_outcome outcome = outcome_of(config);
     control_config_planned(config->shell->control, config->round, &outcome);
     control_config_ended(config->shell->control, config->round, &outcome);
-    if (config->apply && !config->again_apply)
-        state_stops(config->shell->state)->apply = false;
+    if (config->apply)
+        apply_is_over(config);
     if (config->phase != TELLING)
         shell_ask(config->shell, VERB_DROP, (struct verb){0});
     record_unmap(&config->loaded);
+    shell_room_drop(&config->room);
     config_enter(config, IDLE);
     idle_leave(config);
 }
@@ -126,6 +137,32 @@ config_ask(struct config *config, bool apply)
     config->again = true;
     config->again_apply |= apply;
     return config->round + 1;
+}
+
+void
+config_resume(struct config *config)
+{
+    struct shell *shell = config->shell;
+    struct state_stops *stops = state_stops(shell->state);
+    struct event_fields fields = {0};
+    if (!stops->apply)
+        return;
+    if (shell->stopping) { /* nothing would come of it but another death */
+        *stops = (struct state_stops){.fed = stops->fed, .outside = stops->outside};
+        return;
+    }
+    if (++stops->apply_deaths < APPLY_DEATHS_MAX) {
+        config_ask(config, true);
+        return;
+    }
+    fields_string(&fields, "file", record_text(&shell->record, shell->record.header->source));
+    events_emit(shell->events, EVENT_CONFIG_INVALID, NULL, (struct worker_id){0}, &fields,
+                "the configuration's files are not applied any more: the engine ended %u times "
+                "while they were, its last words are on poold's standard error; what was in force "
+                "goes on (poolctl config diff); mend the files, then poolctl config apply",
+                stops->apply_deaths);
+    stops->apply = false;
+    stops->apply_deaths = 0;
 }
 
 /* --- loading */
@@ -249,6 +286,7 @@ config_destroy(struct config **at)
     if (*at == NULL)
         return;
     record_unmap(&(*at)->loaded);
+    shell_room_drop(&(*at)->room);
     free(*at);
     *at = NULL;
 }

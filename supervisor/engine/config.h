@@ -46,6 +46,10 @@ void config_destroy(struct config **);
 /* Returns the number of the round whose end answers. apply false: only to know. */
 uint64_t config_ask(struct config *, bool apply);
 
+/* An engine has begun: what one before did not live to apply is asked for again, unless that has cost too
+ * many of them. */
+void config_resume(struct config *);
+
 /* The keeper's answers; fd is taken. */
 void config_on_loaded(struct config *, const struct verb *, int fd);
 void config_on_bound(struct config *, const struct verb *);

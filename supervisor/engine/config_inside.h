@@ -15,6 +15,7 @@ struct config {
     bool apply;              /* somebody wants this round's to be applied */
     bool again, again_apply; /* somebody asked since this round began */
     struct record loaded;    /* LOADING ends with it; TELLING: the one before */
+    struct shell_room room;  /* of loaded, before it is taken */
     struct plan_totals totals;
     uint32_t places[CONFIG_PLACES_MAX], places_len;
     uint32_t next;       /* PLANNING, TELLING: place; BINDING: socket record */

@@ -24,7 +24,7 @@ pool_is_bound(const struct shell *shell, uint32_t pool)
         return false;
     const struct record_pool *record = &shell->record.pools[pool];
     for (uint32_t i = 0; i < record->socket_count; i++) {
-        if (!shell->bound[record->socket_first + i])
+        if (!shell->room.bound[record->socket_first + i])
             return false;
     }
     return record->socket_count > 0;
@@ -45,6 +45,9 @@ config_bind_step(struct config *config)
     }
     if (config->next < sockets || config->binds_open > 0)
         return;
+    if (config->why[0] == '\0' && shell_room_make(&config->room, after) != 0)
+        snprintf(config->why, sizeof config->why, "there is no memory for its %u pools",
+                 after->header->pools_present);
     if (config->why[0] != '\0') {
         config_refuse(config);
         return;
@@ -63,7 +66,7 @@ own_socket_in_the_way(const struct shell *shell, const struct record_socket *wan
     memcpy(&port, wanted->sockaddr, sizeof port);
     for (uint32_t i = 0; i < record->header->sockets && wanted->family != AF_UNIX; i++) {
         memcpy(&other, record->sockets[i].sockaddr, sizeof other);
-        if (shell->bound[i] && record->sockets[i].family != AF_UNIX &&
+        if (shell->room.bound[i] && record->sockets[i].family != AF_UNIX &&
             other.sin_port == port.sin_port)
             return &record->sockets[i];
     }
@@ -108,12 +111,13 @@ config_on_taken(struct config *config, const struct verb *verb)
 {
     struct shell *shell = config->shell;
     assert(config->phase == TAKING);
-    int r = verb->error != 0 ? -verb->error : shell_swap_record(shell, &config->loaded);
-    if (r != 0) {
-        snprintf(config->why, sizeof config->why, "the keeper could not take it: %s", strerror(-r));
+    if (verb->error != 0) {
+        snprintf(config->why, sizeof config->why, "the keeper could not take it: %s",
+                 strerror(verb->error));
         config_refuse(config);
         return;
     }
+    shell_swap_record(shell, &config->loaded, &config->room);
     config_tell_limits(shell);
     config_enter(config, TELLING);
 }

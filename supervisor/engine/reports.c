@@ -242,7 +242,7 @@ shell_on_report(void *ctx, const struct verb *verb, const int *fds, uint32_t cou
             on_worker(shell, verb, fds, count);
         return;
     case VERB_LISTED_SOCKET:
-        shell->bound[verb->index] = true;
+        shell->room.bound[verb->index] = true;
         return;
     case VERB_LISTED_WORKER:
         on_listed_worker(shell, verb, fds, count);

@@ -156,7 +156,7 @@ shell_list(struct shell *shell)
 void
 shell_listen(struct shell *shell, uint32_t socket)
 {
-    if (shell->bound[socket])
+    if (shell->room.bound[socket])
         shell_ask(shell, VERB_LISTEN, (struct verb){.index = socket});
 }
 
@@ -175,7 +175,7 @@ apply_bind(struct shell *shell, uint32_t pool)
     own->bind_error = 0;
     for (uint32_t i = 0; i < record->socket_count; i++) {
         uint32_t socket = record->socket_first + i;
-        if (shell->bound[socket])
+        if (shell->room.bound[socket])
             continue;
         own->binds_open++;
         shell_ask(shell, VERB_BIND, (struct verb){.index = socket});
@@ -198,7 +198,7 @@ shell_bind_result(struct shell *shell, uint32_t socket, int32_t error)
 {
     uint32_t pool = shell->record.sockets[socket].pool;
     struct shell_pool *own = &shell->pools[pool];
-    shell->bound[socket] = error == 0;
+    shell->room.bound[socket] = error == 0;
     if (error != 0 && own->bind_error == 0) {
         own->bind_error = error;
         own->bind_failed = socket + 1;

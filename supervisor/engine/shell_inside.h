@@ -22,6 +22,12 @@ struct shell_pool {
     bool bind_put_off; /* asked for while a configuration was being taken */
 };
 
+struct shell_room {
+    uint32_t *names; /* hash of pool names: open addressing, NONE empty */
+    uint32_t names_mask;
+    bool *bound; /* beside the record's sockets */
+};
+
 /* Birth in steps, each bounded in a loop turn: pools that no saved state has are added; LIST is asked,
  * and its workers are given to the core; pools are started where they never were, and resumed. */
 enum boot { BOOT_ADDING, BOOT_LISTING, BOOT_POOLS, BOOT_DONE };
@@ -46,10 +52,8 @@ struct shell {
     struct state *state;
     struct verb hello;
     struct shell_pool *pools; /* beside the record's pools */
-    bool *bound;              /* beside the record's sockets */
+    struct shell_room room;   /* beside the record */
     bool *commands;           /* beside the core's handles: a ready command runs */
-    uint32_t *names;          /* hash of pool names: open addressing, NONE empty */
-    uint32_t names_mask;
     uint64_t request;
     msec started_at;
     uint32_t living; /* worker processes */
@@ -74,9 +78,13 @@ void shell_note_shutdown(struct shell *); /* boot.c: the event, once */
 void shell_leave(struct shell *, int exit_status);
 void shell_list(struct shell *);
 void shell_ask(struct shell *, enum verb_kind, struct verb);
-/* boot.c: the configuration in force is that one from now on, and other becomes the one before.
- * Below zero: out of memory, nothing has changed. */
-int shell_swap_record(struct shell *, struct record *other);
+/* boot.c: memory that goes with a configuration. It is made before the keeper is asked to take that one,
+ * because from then on nothing may fail. 0, or -ENOMEM with *out as it was. */
+int shell_room_make(struct shell_room *out, const struct record *);
+void shell_room_drop(struct shell_room *);
+/* boot.c: the configuration in force is that one from now on, with its room, and other becomes the one
+ * before. */
+void shell_swap_record(struct shell *, struct record *other, struct shell_room *);
 /* shell.c: what apply_bind put off. */
 void shell_bind_again(struct shell *, uint32_t pool);
 void shell_release(struct shell *, struct worker_id, enum spawn_kind);

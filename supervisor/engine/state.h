@@ -9,7 +9,7 @@
 #include "common/err.h"
 #include "supervisor/core/core.h"
 
-#define STATE_VERSION 1u
+#define STATE_VERSION 2u
 
 struct state;
 
@@ -28,6 +28,7 @@ struct state_stops {
     uint32_t fed;     /* SHUTDOWN events that the core was given */
     uint32_t outside; /* of the keeper's signals, those that are among them */
     uint32_t apply;   /* bool: somebody wants the configuration applied, and it is not done yet */
+    uint32_t apply_deaths; /* engines that ended since, one after the other */
 };
 struct state_stops *state_stops(struct state *);
 

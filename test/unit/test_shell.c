@@ -1,123 +1,7 @@
 /* test_shell.c - parts of the shell over a real core, without a keeper: what its reports, workers'
  * messages and the core's events become. */
-#include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <cmocka.h>
-
-#include "supervisor/engine/shell_inside.h"
 #include "supervisor/engine/tell.h"
-#include "test/unit/record_blob.h"
-
-#define WORKERS 4u
-
-static struct shell shell;
-static struct blob blob;
-static void *ring;
-static int keeper;                /* the keeper's end of the link */
-static char told[EVENT_LINE_MAX]; /* text and fields of the last event */
-
-static void
-on_event(void *ctx, const struct event_seen *seen)
-{
-    (void)ctx;
-    snprintf(told, sizeof told, "%s %s", seen->text, seen->fields);
-}
-
-static void
-on_turn(void *ctx)
-{
-    io_stop(((struct shell *)ctx)->io);
-}
-
-static int
-set_up(void **state)
-{
-    (void)state;
-    int pair[2];
-    memset(&shell, 0, sizeof shell);
-    told[0] = '\0';
-    blob_init(&blob);
-    static const char *const argv[] = {"/bin/true", NULL}, *const env[] = {NULL};
-    blob_pool(&blob, "web", argv, env);
-    blob.pools[0].settings.max_failures = 1;
-    blob_finish(&blob);
-    assert_int_equal(record_open(&shell.record, blob.bytes, blob.size), 0);
-    shell.limits = (struct core_limits){1, WORKERS, 1, 1};
-    shell.core = core_init(calloc(1, core_size(&shell.limits)), &shell.limits);
-    shell.actions.cap = core_actions_max(&shell.limits);
-    shell.actions.v = calloc(shell.actions.cap, sizeof *shell.actions.v);
-    shell.later = calloc(shell.actions.cap, sizeof *shell.later);
-    shell.pools = calloc(1, sizeof *shell.pools);
-    shell.commands = calloc(WORKERS, sizeof *shell.commands);
-    shell.names = calloc(1, sizeof *shell.names); /* of one pool: every hash leads to it */
-    bool restorable;
-    assert_int_equal(state_open(&shell.state, memfd_create("test", MFD_CLOEXEC), &shell.limits,
-                                shell.core, &restorable, NULL),
-                     0);
-    ring = calloc(1, events_ring_size());
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-    keeper = pair[1];
-    assert_int_equal(io_create(&shell.io, on_turn, &shell, NULL), 0);
-    assert_int_equal(events_create(&shell.events, ring, NULL), 0);
-    assert_int_equal(keeper_link_create(&shell.link, shell.io, pair[0], shell_on_report,
-                                        shell_on_keeper_gone, &shell, NULL),
-                     0);
-    assert_int_equal(workers_create(&shell.workers, &shell, WORKERS, NULL), 0);
-    assert_int_equal(sockets_create(&shell.sockets, &shell, 1, NULL), 0);
-    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    assert_int_equal(control_create(&shell.control, &shell, listener, NULL), 0);
-    assert_int_equal(config_create(&shell.config, &shell), 0);
-    events_sink_add(shell.events, on_event, NULL);
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    (void)state;
-    events_sink_remove(shell.events, on_event, NULL);
-    control_destroy(&shell.control);
-    sockets_destroy(&shell.sockets);
-    config_destroy(&shell.config);
-    workers_destroy(&shell.workers);
-    keeper_link_destroy(&shell.link);
-    events_destroy(&shell.events);
-    io_destroy(&shell.io);
-    state_close(&shell.state);
-    close(keeper);
-    free(ring);
-    free(shell.actions.v);
-    free(shell.later);
-    free(shell.pools);
-    free(shell.names);
-    free(shell.commands);
-    free(shell.core);
-    return 0;
-}
-
-static void
-report(enum verb_kind kind, uint32_t generation, enum worker_phase phase)
-{
-    struct verb verb = {.version = VERB_VERSION,
-                        .kind = (uint16_t)kind,
-                        .worker = {.generation = generation},
-                        .phase = (uint16_t)phase,
-                        .code = CLD_KILLED,
-                        .status = 9};
-    shell_on_report(&shell, &verb, NULL, 0);
-}
+#include "test/unit/shell_world.h"
 
 static void
 feed(enum event_kind kind, uint32_t generation)
@@ -128,14 +12,6 @@ feed(enum event_kind kind, uint32_t generation)
 }
 
 /* --- Reports. */
-
-static void
-when_turns_pass(enum boot until)
-{
-    for (int i = 0; i < 3 && shell.boot != until; i++)
-        shell_boot(&shell);
-    assert_int_equal(shell.boot, until);
-}
 
 /* The state was lost: workers of the engine before are listed to a core that has no record of them. */
 static void

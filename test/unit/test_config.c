@@ -1,0 +1,265 @@
+/* test_config.c - the rounds of a change of configuration, with a keeper that is the test: what is asked
+ * of it in which order, and what becomes of an apply whose engine dies. */
+#include "test/unit/shell_world.h"
+
+#include "supervisor/engine/config_inside.h"
+
+static struct blob next; /* what the loader finds */
+
+/* --- Memory that runs out. The sanitizer's own functions stay as they are. */
+
+#ifndef __SANITIZE_ADDRESS__
+#define HAS_FAULTS true
+extern void *__libc_calloc(size_t, size_t);
+static bool memory_is_out;
+
+void *
+calloc(size_t count, size_t size)
+{
+    return memory_is_out ? NULL : __libc_calloc(count, size);
+}
+#else
+#define HAS_FAULTS false
+static bool memory_is_out;
+#endif
+
+/* --- Words of the keeper. */
+
+/* The newest question; what was asked before it is forgotten. */
+static enum verb_kind
+newest_question(void)
+{
+    struct verb verb = {0};
+    while (recv(keeper, &verb, sizeof verb, MSG_DONTWAIT) == (ssize_t)sizeof verb)
+        ;
+    return verb.kind;
+}
+
+static bool
+was_asked(enum verb_kind kind)
+{
+    struct verb verb;
+    bool seen = false;
+    while (recv(keeper, &verb, sizeof verb, MSG_DONTWAIT) == (ssize_t)sizeof verb)
+        seen |= verb.kind == kind;
+    return seen;
+}
+
+static void
+when_turns_end(void)
+{
+    for (int i = 0; i < 50 && config_turn(shell.config); i++)
+        ;
+}
+
+static void
+when_loaded(void)
+{
+    struct verb verb = {.version = VERB_VERSION, .kind = VERB_LOADED};
+    int fd = memfd_create("next", MFD_CLOEXEC);
+    assert_int_equal(write(fd, next.bytes, next.size), (ssize_t)next.size);
+    config_on_loaded(shell.config, &verb, fd);
+    when_turns_end();
+}
+
+static void
+when_taken(int error)
+{
+    struct verb verb = {.version = VERB_VERSION, .kind = VERB_TAKEN, .error = error};
+    config_on_taken(shell.config, &verb);
+    when_turns_end();
+}
+
+static void
+when_born(void)
+{
+    when_turns_pass(BOOT_LISTING);
+    report(VERB_LIST_END, 0, PHASE_SPAWNED);
+    when_turns_pass(BOOT_DONE);
+}
+
+static int
+set_up_change(void **state)
+{
+    memory_is_out = false;
+    blob_of_one_pool(&next);
+    next.pools[0].settings.shutdown_timeout_ms = 7000;
+    next.header.serial = 78;
+    blob_finish(&next);
+    set_up(state);
+    *state_kept(shell.state) = 77; /* what is in force is stored already */
+    return 0;
+}
+
+/* --- Rounds. */
+
+static void
+a_change_is_loaded_taken_and_told_and_then_kept(void **state)
+{
+    (void)state;
+    when_born();
+    config_ask(shell.config, true);
+    assert_int_equal(newest_question(), VERB_LOAD);
+    when_loaded();
+    assert_int_equal(newest_question(), VERB_TAKE);
+    assert_int_equal(shell.record.header->serial, 77);
+    when_taken(0);
+    assert_int_equal(shell.record.header->serial, 78);
+    assert_false(state_stops(shell.state)->apply);
+    assert_non_null(strstr(told, "1 changed"));
+    assert_int_equal(newest_question(), VERB_KEEP);
+}
+
+static void
+who_only_wants_to_know_changes_nothing(void **state)
+{
+    (void)state;
+    when_born();
+    config_ask(shell.config, false);
+    when_loaded();
+    assert_false(was_asked(VERB_TAKE));
+    assert_int_equal(shell.record.header->serial, 77);
+}
+
+static void
+what_the_keeper_does_not_take_is_refused(void **state)
+{
+    (void)state;
+    when_born();
+    config_ask(shell.config, true);
+    when_loaded();
+    when_taken(ENOENT);
+    assert_int_equal(shell.record.header->serial, 77);
+    assert_non_null(strstr(told, "every pool stays as it was: the keeper could not take it"));
+    assert_true(was_asked(VERB_DROP));
+}
+
+/* Afterwards it would be too late: the keeper has taken it by then. */
+static void
+without_memory_the_change_is_refused_before_the_keeper_takes_it(void **state)
+{
+    (void)state;
+    if (!HAS_FAULTS)
+        skip();
+    when_born();
+    config_ask(shell.config, true);
+    newest_question();
+    memory_is_out = true;
+    when_loaded();
+    memory_is_out = false;
+    assert_false(was_asked(VERB_TAKE));
+    assert_non_null(strstr(told, "every pool stays as it was: there is no memory"));
+    config_ask(shell.config, true);
+    when_loaded();
+    when_taken(0);
+    assert_int_equal(shell.record.header->serial, 78);
+}
+
+/* --- Engines that die. */
+
+static int state_fd; /* what each life leaves to the next */
+
+static int
+set_up_lives(void **state)
+{
+    set_up_change(state);
+    shell_die();
+    state_fd = memfd_create("test", MFD_CLOEXEC);
+    shell_begin(fcntl(state_fd, F_DUPFD_CLOEXEC, 0));
+    *state_kept(shell.state) = 77;
+    when_born();
+    return 0;
+}
+
+static int
+tear_down_lives(void **state)
+{
+    close(state_fd);
+    return tear_down(state);
+}
+
+/* Whether the next engine asks for the files. */
+static bool
+when_another_life_begins(void)
+{
+    shell_die();
+    shell_begin(fcntl(state_fd, F_DUPFD_CLOEXEC, 0));
+    when_born();
+    return was_asked(VERB_LOAD);
+}
+
+static void
+an_apply_that_ends_three_engines_is_given_up(void **state)
+{
+    (void)state;
+    config_ask(shell.config, true);
+    assert_true(when_another_life_begins());
+    assert_true(when_another_life_begins());
+    assert_false(when_another_life_begins());
+    assert_non_null(strstr(told, "the engine ended 3 times while they were"));
+    assert_non_null(strstr(told, "poolctl config apply"));
+    assert_false(when_another_life_begins());
+    assert_null(strstr(told, "the engine ended")); /* told once */
+    config_ask(shell.config, true);                /* whoever asks again gets as much */
+    assert_true(when_another_life_begins());
+    assert_true(when_another_life_begins());
+    assert_false(when_another_life_begins());
+}
+
+static void
+deaths_count_against_one_apply_only(void **state)
+{
+    (void)state;
+    config_ask(shell.config, true);
+    assert_true(when_another_life_begins());
+    assert_true(when_another_life_begins());
+    when_loaded();
+    when_taken(0);
+    assert_false(when_another_life_begins());
+    config_ask(shell.config, true);
+    assert_true(when_another_life_begins());
+    assert_true(when_another_life_begins());
+}
+
+static void
+who_asks_during_a_round_is_not_forgotten_with_it(void **state)
+{
+    (void)state;
+    config_ask(shell.config, true);
+    config_ask(shell.config, true);
+    when_loaded();
+    when_taken(0);
+    assert_true(when_another_life_begins());
+}
+
+static void
+an_engine_that_stops_applies_nothing_any_more(void **state)
+{
+    (void)state;
+    config_ask(shell.config, true);
+    shell_die();
+    shell_begin(fcntl(state_fd, F_DUPFD_CLOEXEC, 0));
+    shell.stopping = true; /* as its saved state says */
+    when_born();
+    assert_false(was_asked(VERB_LOAD));
+    assert_false(state_stops(shell.state)->apply);
+}
+
+#define ROUND(claim) cmocka_unit_test_setup_teardown(claim, set_up_change, tear_down)
+#define LIVES(claim) cmocka_unit_test_setup_teardown(claim, set_up_lives, tear_down_lives)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ROUND(a_change_is_loaded_taken_and_told_and_then_kept),
+        ROUND(who_only_wants_to_know_changes_nothing),
+        ROUND(what_the_keeper_does_not_take_is_refused),
+        ROUND(without_memory_the_change_is_refused_before_the_keeper_takes_it),
+        LIVES(an_apply_that_ends_three_engines_is_given_up),
+        LIVES(deaths_count_against_one_apply_only),
+        LIVES(who_asks_during_a_round_is_not_forgotten_with_it),
+        LIVES(an_engine_that_stops_applies_nothing_any_more),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
