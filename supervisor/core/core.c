@@ -2,6 +2,8 @@
 #include "supervisor/core/core.h"
 #include "supervisor/core/change.h"
 #include "supervisor/core/pool.h"
+#include "supervisor/core/reason.h"
+#include "supervisor/core/recycle.h"
 #include "supervisor/core/roll.h"
 #include "supervisor/core/start.h"
 #include "supervisor/core/state.h"
@@ -58,6 +60,8 @@ core_step(struct core *core, const struct event *event, struct action_list *out)
     case EV_STOPPING:
     case EV_DRAIN_UNSENT:
     case EV_UNTRUSTED:
+    case EV_REQUESTS:
+    case EV_RECYCLE:
     case EV_COMMAND_DONE:
     case EV_EXITED:
     case EV_LISTED:
@@ -200,6 +204,12 @@ step_known_worker(struct core *core, const struct event *event, uint32_t worker)
         return;
     case EV_UNTRUSTED:
         worker_untrusted(core, worker);
+        return;
+    case EV_REQUESTS:
+        reason_requests_said(core, worker, event->count);
+        return;
+    case EV_RECYCLE:
+        recycle_request(core, worker, event->cause);
         return;
     case EV_COMMAND_DONE:
         worker_command_done(core, worker, event->status);

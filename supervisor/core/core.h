@@ -46,6 +46,7 @@ struct event {
     enum event_kind kind;
     struct worker_id worker; /* events of a pool use .pool only */
     enum cause cause;
+    uint64_t count;   /* REQUESTS: since the worker's start */
     bool by_operator; /* POOL_START: clears failures and a disabled state. POOL_ADD, POOL_REMOVE: an
                          apply; false: a life begins, POOL_RESUME follows for all that is restored */
     const struct pool_settings *settings; /* POOL_ADD: copied; change.h says what a change does */
@@ -192,6 +193,7 @@ struct worker_view {
     bool drifted; /* it stays, and was started with another fingerprint than its pool has now */
     uint64_t measured, limit_value; /* of `leave`: as in struct action */
     msec age_limit_ms;              /* its own limit of age; MSEC_NEVER: it has none */
+    uint64_t requests_limit;        /* its own limit of requests; 0: it has none */
     msec next_at; /* when it is to be replaced, as far as is known; MSEC_NEVER: not planned */
     enum cause next_for;              /* ... and why */
     msec spawned_at, ready_at, since; /* ready_at 0: not yet; since: of this state */

@@ -29,7 +29,25 @@ recycle_say_measured(const struct worker *w, struct action *action)
     if (action->cause != w->reason)
         return;
     action->measured = w->measured;
+    if (action->cause == CAUSE_REQUESTS)
+        action->measured = MAX(w->measured, w->requests);
     action->limit_value = w->limit_value;
+}
+
+void
+recycle_request(struct core *core, uint32_t worker, enum cause cause)
+{
+    const struct worker *w = worker_at(core, worker);
+    assert(cause == CAUSE_ON_DEMAND || cause == CAUSE_UNHEALTHY);
+    if (!worker_stays(w) || w->state == WORKER_SPAWNING)
+        return;
+    if (cause == CAUSE_UNHEALTHY) {
+        if (!reason_stands(w, cause))
+            reason_found(core, worker, cause, 0, 0);
+    } else if (pool_is_up(core, w->id.pool) && w->leave != cause) {
+        recycle_mark(core, worker, cause);
+        tell_worker(core, TELL_RECYCLE_ON_DEMAND, worker)->cause = cause;
+    }
 }
 
 void

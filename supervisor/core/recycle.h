@@ -31,6 +31,9 @@ void recycle_unmark(struct core *, uint32_t worker);
 /* What was measured of the action's cause, if that is the worker's newest reason. */
 void recycle_say_measured(const struct worker *, struct action *);
 
+/* RECYCLE: this worker is to be replaced, and no other one. */
+void recycle_request(struct core *, uint32_t worker, enum cause);
+
 /* Begins the recycle of a marked worker: successor was just asked for. */
 void recycle_begin_overlapped(struct core *, uint32_t original, uint32_t successor);
 

@@ -36,7 +36,8 @@ struct pool_settings {
     uint8_t refused;          /* bool: as it is configured it may not run, whoever wants it */
     uint8_t recycle_jitter;   /* 0..RECYCLE_JITTER_MAX: each worker's own limits are the settings'
                                  limits +/- up to so many percent */
-    uint8_t reserved[5];
+    uint8_t reserved[1];
+    uint32_t recycle_requests; /* requests after which a worker is replaced; 0: never */
 };
 
 #define FAILURES_MAX       64u   /* most failures that a window can be asked to count */

@@ -34,6 +34,7 @@ struct pool {
     msec next_start_at; /* back-off: no start, and no bind, before */
     msec retry_at;      /* no recycle for a cause that is tried again begins before */
     msec roll_since;
+    msec start_ms;       /* how long the last worker that became ready took from its SPAWN */
     msec failed_at;      /* the last failure that delayed a start; 0: none */
     uint64_t ticket;     /* of its place in the queue of starts */
     uint32_t generation; /* the last one given to a worker; never goes back */
@@ -89,38 +90,42 @@ struct worker {
     msec drain_at;        /* it was told to leave, or said that it does; 0: neither */
     msec timer_at; /* STARTING: ready by rule, or the next ready command; KILLING: next KILL */
     msec start_ms; /* how long its successor took to be ready */
-    uint64_t fingerprint; /* of the settings that it was started with */
-    uint64_t measured;    /* of `reason`: what was measured when it was found, and ... */
-    uint64_t limit_value; /* ... the limit that it had reached; 0: it is none of a limit */
-    uint8_t state;        /* enum worker_state */
-    uint8_t cause;        /* enum cause: of its start */
-    uint8_t leave;        /* enum cause: of its replacement or departure */
-    uint8_t executed;     /* bool, as all that follow */
-    uint8_t place;        /* holds one of limits.starts */
-    uint8_t command;      /* its ready command is under way */
-    uint8_t adopted;      /* found alive without a record: ready once it is known to run */
-    uint8_t going;        /* was asked to leave (SPAWNING: is to leave as soon as it exists) */
-    uint8_t killed;       /* KILL was sent (SPAWNING: is to be sent) */
-    uint8_t signalled;    /* LEAVING: stop_signal was sent */
-    uint8_t told;         /* its end has been told: exec failed, only the exit is awaited */
-    uint8_t begun;        /* its recycle has begun and is not closed */
-    uint8_t replaced;     /* its successor has been ready */
-    uint8_t in_roll;      /* its recycle is part of the pool's roll */
-    uint8_t untrusted;    /* it broke the protocol, which is told and counted once */
-    uint8_t limit;        /* enum worker_limit: for which it was killed */
-    uint8_t ready;        /* enum ready_rule that it is judged by */
-    uint8_t reason;       /* enum cause: the newest of `reasons`; NONE: there are none */
-    uint16_t reasons;     /* bit of each cause that stands (reason.h) */
+    uint64_t fingerprint;    /* of the settings that it was started with */
+    uint64_t requests;       /* that it has served, as it said; where they have a limit */
+    uint64_t paced;          /* ... and what these were when its pace was measured last, */
+    msec paced_at;           /* which was then */
+    uint64_t requests_found; /* its limit when REQUESTS became a reason */
+    uint64_t measured;       /* of `reason`: what was measured when it was found, and ... */
+    uint64_t limit_value;    /* ... the limit that it had reached; 0: it is none of a limit */
+    uint8_t state;           /* enum worker_state */
+    uint8_t cause;           /* enum cause: of its start */
+    uint8_t leave;           /* enum cause: of its replacement or departure */
+    uint8_t executed;        /* bool, as all that follow */
+    uint8_t place;           /* holds one of limits.starts */
+    uint8_t command;         /* its ready command is under way */
+    uint8_t adopted;         /* found alive without a record: ready once it is known to run */
+    uint8_t going;           /* was asked to leave (SPAWNING: is to leave as soon as it exists) */
+    uint8_t killed;          /* KILL was sent (SPAWNING: is to be sent) */
+    uint8_t signalled;       /* LEAVING: stop_signal was sent */
+    uint8_t told;            /* its end has been told: exec failed, only the exit is awaited */
+    uint8_t begun;           /* its recycle has begun and is not closed */
+    uint8_t replaced;        /* its successor has been ready */
+    uint8_t in_roll;         /* its recycle is part of the pool's roll */
+    uint8_t untrusted;       /* it broke the protocol, which is told and counted once */
+    uint8_t limit;           /* enum worker_limit: for which it was killed */
+    uint8_t ready;           /* enum ready_rule that it is judged by */
+    uint8_t reason;          /* enum cause: the newest of `reasons`; NONE: there are none */
+    uint16_t reasons;        /* bit of each cause that stands (reason.h) */
     uint16_t reasons_told;
     uint16_t draw; /* drawn at its start: where its own limits lie within the jitter */
 };
 
 _Static_assert(sizeof(struct global) == 40, "no padding");
 _Static_assert(sizeof(struct pool_settings) == 88, "no padding");
-_Static_assert(sizeof(struct pool) == 88 + 48 + 12 + 6 + 14, "no padding");
+_Static_assert(sizeof(struct pool) == 88 + 56 + 12 + 6 + 14, "no padding");
 _Static_assert(sizeof(struct failure) == 16, "no padding");
 _Static_assert(sizeof(struct failures) == 8 + FAILURES_MAX * 16, "no padding");
-_Static_assert(sizeof(struct worker) == 24 + 80 + 24, "no padding");
+_Static_assert(sizeof(struct worker) == 24 + 112 + 24, "no padding");
 _Static_assert(CAUSE_COUNT <= 16, "a bit of `reasons` each");
 
 /* Derived, one for each pool. */
@@ -272,6 +277,7 @@ enum {
     TELL_SPAWN_FAILED = 1022,
     TELL_EXEC_FAILED = 1059,
     TELL_RECYCLE_TIME = 1074,
+    TELL_RECYCLE_REQUESTS = 1075,
     TELL_RECYCLE_UNHEALTHY = 1078,
     TELL_RECYCLE_ON_DEMAND = 1079,
     TELL_RECYCLE_CONFIG_CHANGE = 1080,

@@ -26,6 +26,8 @@
     X(STOPPING)      /* it said STOPPING=1       worker                                     */ \
     X(DRAIN_UNSENT)  /* DRAIN=1 cannot reach it  worker                                     */ \
     X(UNTRUSTED)     /* it broke the protocol    worker                                     */ \
+    X(REQUESTS)      /* it has served so many    worker, count                              */ \
+    X(RECYCLE)       /* replace this worker      worker, cause: ON_DEMAND; UNHEALTHY: it asks */ \
     X(COMMAND_DONE)  /* the ready command ended  worker, status (EXIT_UNKNOWN: not started) */ \
     X(EXITED)        /* the process is dead      worker, status                             */ \
     X(LISTED)        /* resume: the keeper has it  worker                                   */ \
@@ -55,6 +57,7 @@
     X(ON_DEMAND,      "on-demand")      /* an operator's recycle (1079) */ \
     X(UNHEALTHY,      "unhealthy")      /* sick, or broke the protocol (1078) */ \
     X(TIME,           "time")           /* it has reached its age (1074) */ \
+    X(REQUESTS,       "requests")       /* ... or its number of requests (1075) */ \
     X(CONFIG_CHANGE,  "config-change")  /* it has drifted from the settings (1080) */ \
     X(STOP,           "stop")           /* an operator's stop */ \
     X(REMOVED,        "removed")        /* its pool is not configured any more */ \

@@ -89,6 +89,7 @@ core_worker(const struct core *core, uint32_t handle, struct worker_view *out)
         .measured = w->leave == w->reason ? w->measured : 0,
         .limit_value = w->leave == w->reason ? w->limit_value : 0,
         .age_limit_ms = reason_age_limit(core, handle),
+        .requests_limit = reason_requests_limit(core, handle),
         .next_at = MSEC_NEVER,
     };
     view_next(core, handle, out);

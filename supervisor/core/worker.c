@@ -231,9 +231,12 @@ static void
 worker_be_ready(struct core *core, uint32_t worker)
 {
     worker_enter(core, worker, WORKER_READY);
-    worker_edit(core, worker)->ready_at = core->now;
+    struct worker *w = worker_edit(core, worker);
+    w->ready_at = w->paced_at = core->now;
+    pool_edit(core, w->id.pool)->start_ms = core->now - w->spawned_at;
     tell_worker(core, TELL_WORKER_READY, worker);
     recycle_successor_ready(core, worker);
+    reason_judge_again(core, worker); /* of what it said while it started */
 }
 
 void

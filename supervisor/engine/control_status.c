@@ -126,6 +126,7 @@ worker_describe(struct json_out *out, const struct shell *shell, const struct da
     json_out_string(out, "cause", cause_name(view.cause));
     json_out_string(out, "leaving", view.leave == CAUSE_NONE ? NULL : cause_name(view.leave));
     id_string(out, "successor", view.successor);
+    count_or_null(out, "requests_limit", view.requests_limit != 0, view.requests_limit);
     count_or_null(out, "requests", world.counts.has_requests, world.counts.requests);
     count_or_null(out, "active", world.counts.has_active, world.counts.active);
     next_recycle_describe(out, dates, &view, false);

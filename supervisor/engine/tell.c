@@ -440,6 +440,7 @@ tell(struct shell *shell, const struct action *action)
         tell_spawn_failed(&story);
         return;
     case EVENT_RECYCLE_TIME:
+    case EVENT_RECYCLE_REQUESTS:
     case EVENT_RECYCLE_UNHEALTHY:
     case EVENT_RECYCLE_ON_DEMAND:
     case EVENT_RECYCLE_CONFIG_CHANGE:

@@ -5,7 +5,7 @@
 #include "supervisor/engine/tell_inside.h"
 
 /* What a cause measures; NOTHING: it has no limit. */
-enum measure { MEASURE_NOTHING, MEASURE_AGE };
+enum measure { MEASURE_NOTHING, MEASURE_AGE, MEASURE_REQUESTS };
 
 struct reason_words {
     enum measure measure;
@@ -15,6 +15,7 @@ struct reason_words {
 
 static const struct reason_words reasons[CAUSE_COUNT] = {
     [CAUSE_TIME] = {MEASURE_AGE, "recycling.time", "age"},
+    [CAUSE_REQUESTS] = {MEASURE_REQUESTS, "recycling.requests", "requests"},
 };
 
 /* "104400 s", as people read what the cause measures. */
@@ -24,6 +25,9 @@ measured_text(char *buf, size_t cap, enum cause cause, uint64_t value)
     switch (reasons[cause].measure) {
     case MEASURE_AGE:
         return tell_span(buf, cap, value);
+    case MEASURE_REQUESTS:
+        snprintf(buf, cap, "%" PRIu64, value);
+        return buf;
     case MEASURE_NOTHING:
         break;
     }
@@ -38,6 +42,9 @@ field_measured(struct event_fields *fields, const char *key, enum cause cause, u
     case MEASURE_AGE:
         fields_seconds(fields, key, value);
         return;
+    case MEASURE_REQUESTS:
+        fields_number(fields, key, (int64_t)value);
+        return;
     case MEASURE_NOTHING:
         return;
     }
@@ -49,13 +56,26 @@ tell_limit_reached(struct story *story)
 {
     const struct action *action = story->action;
     const struct reason_words *words = &reasons[action->cause];
+    bool ahead = action->measured < action->limit_value; /* so that it leaves when it gets there */
     char measured[SPAN_TEXT], limit[SPAN_TEXT];
     field_measured(&story->fields, "measured", action->cause, action->measured);
     field_measured(&story->fields, "limit", action->cause, action->limit_value);
-    story_emit(story, action->event,
-               "has reached its limit of %s: %s of %s (%s); it will be replaced", words->text,
+    story_emit(story, action->event, "%s its limit of %s: %s of %s (%s); it will be replaced",
+               ahead ? "is about to reach" : "has reached", words->text,
                measured_text(measured, sizeof measured, action->cause, action->measured),
                measured_text(limit, sizeof limit, action->cause, action->limit_value), words->key);
+}
+
+static void
+tell_unhealthy(struct story *story)
+{
+    const char *asked = story->worker.asks;
+    if (asked == NULL || asked[0] == '\0') {
+        story_emit(story, EVENT_RECYCLE_UNHEALTHY, "is unhealthy and will be replaced");
+        return;
+    }
+    fields_string(&story->fields, "asked", asked);
+    story_emit(story, EVENT_RECYCLE_UNHEALTHY, "asks to be replaced (%s), and will be", asked);
 }
 
 static void
@@ -129,13 +149,16 @@ tell_recycle(struct story *story)
 {
     switch (story->action->event) {
     case EVENT_RECYCLE_TIME:
+    case EVENT_RECYCLE_REQUESTS:
         tell_limit_reached(story);
         return;
     case EVENT_RECYCLE_UNHEALTHY:
-        story_emit(story, EVENT_RECYCLE_UNHEALTHY, "is unhealthy and will be replaced");
+        tell_unhealthy(story);
         return;
     case EVENT_RECYCLE_ON_DEMAND:
-        story_emit(story, EVENT_RECYCLE_ON_DEMAND, "recycle begins: an operator asked for it");
+        story_emit(story, EVENT_RECYCLE_ON_DEMAND, "%s: an operator asked for it",
+                   story->action->worker.generation == 0 ? "recycle begins"
+                                                         : "it will be replaced");
         return;
     case EVENT_RECYCLE_CONFIG_CHANGE:
         if (story->action->worker.generation != 0)

@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "common/text.h"
+
 #define MESSAGES_SECOND 200u /* a worker and second; then it is not read until the next second */
 
 static void
@@ -58,6 +60,27 @@ entry_count(struct worker_counts *counts, const struct message *message)
     }
 }
 
+/* The core only hears of a count that has a limit: a report costs nothing else. */
+static void
+entry_say_requests(struct workers *workers, const struct entry *entry, uint64_t requests)
+{
+    const struct record *record = shell_record(workers->shell);
+    struct event event = {.kind = EV_REQUESTS, .worker = entry->id, .count = requests};
+    if (record->pools[entry->id.pool].settings.recycle_requests != 0)
+        shell_feed(workers->shell, &event);
+}
+
+/* It wants to be replaced, and says why; the event that tells it is told meanwhile. */
+static void
+entry_asks(struct workers *workers, const struct entry *entry, const char *why, size_t len)
+{
+    struct event event = {.kind = EV_RECYCLE, .worker = entry->id, .cause = CAUSE_UNHEALTHY};
+    text_escape(workers->asks_text, sizeof workers->asks_text, why, len);
+    workers->asks = entry;
+    shell_feed(workers->shell, &event);
+    workers->asks = NULL;
+}
+
 /* What a datagram of the worker's own user means. Every effect is idempotent: the datagram is taken
  * from the socket only afterwards, so an engine that dies in between sees it again. */
 static void
@@ -76,6 +99,12 @@ entry_message(struct workers *workers, struct entry *entry, size_t len, const st
     entry_count(&entry->counts, &message);
     if (message.keys & MESSAGE_READY)
         entry_feed(workers, entry, EV_READY);
+    if (message.keys & MESSAGE_REQUESTS)
+        entry_say_requests(workers, entry, message.requests);
+    if (message.keys & MESSAGE_RECYCLE)
+        entry_asks(workers, entry, message.recycle, message.recycle_len);
+    if (message.keys & MESSAGE_UNHEALTHY)
+        entry_asks(workers, entry, "WATCHDOG=trigger", strlen("WATCHDOG=trigger"));
     if (message.keys & MESSAGE_STOPPING)
         entry_feed(workers, entry, EV_STOPPING);
 }

@@ -265,6 +265,7 @@ workers_describe(const struct workers *workers, uint32_t handle, struct shell_wo
         .pid = entry->pid,
         .status_text = entry->status != NULL ? entry->status : "",
         .last_line = entry->last != NULL ? entry->last : "",
+        .asks = workers->asks == entry ? workers->asks_text : "",
         .foreign = entry->foreign,
         .counts = entry->counts,
         .command_ended = entry->command_ended,

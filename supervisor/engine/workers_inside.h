@@ -13,6 +13,7 @@
 #define OUTPUT_BYTES  4096u /* of output at most a read */
 #define SEEN_MAX      32u   /* descriptors asked for at a time */
 #define STATUS_MAX    200u  /* of STATUS= and of the last line, escaped */
+#define ASKS_MAX      100u  /* of a wish to be replaced, escaped */
 
 struct sockaddr_un;
 
@@ -48,6 +49,8 @@ struct workers {
     msec paused_until;
     char datagram[MESSAGE_MAX + 1]; /* one byte more than allowed, to see what is too long */
     char output[OUTPUT_BYTES];
+    const struct entry *asks; /* whose wish to be replaced is being told; NULL: nobody's */
+    char asks_text[ASKS_MAX + 1];
     struct epoll_event seen[SEEN_MAX]; /* [seen_at..seen_len) are still to be read */
     uint32_t seen_at, seen_len;
 };

@@ -95,6 +95,16 @@ process_spawn(struct sim *sim, struct worker_id id)
     process_plan(sim, process, ITEM_EXEC, sim_between(sim, 0, 5), (struct event){0});
 }
 
+/* It serves more, or nothing, until it says so. */
+void
+process_say_requests(struct sim *sim, const struct process *process, uint64_t before)
+{
+    uint64_t more = sim_between(sim, 0, 3) == 0 ? 0 : sim_between(sim, 1, 200);
+    if (!sim->calm)
+        process_plan(sim, process, ITEM_SAY, sim_between(sim, 100, 6000),
+                     (struct event){.kind = EV_REQUESTS, .count = before + more});
+}
+
 void
 process_exec(struct sim *sim, struct process *process)
 {
@@ -127,6 +137,11 @@ process_exec(struct sim *sim, struct process *process)
         process_plan(sim, process, ITEM_SAY, when, (struct event){.kind = EV_STOPPING});
         process_plan_end(sim, process, when + sim_between(sim, 0, 5000), status_draw(sim));
     }
+    if (sim_strikes(sim, FAULT_ASKS))
+        process_plan(sim, process, ITEM_SAY, sim_between(sim, 0, 20000),
+                     (struct event){.kind = EV_RECYCLE, .cause = CAUSE_UNHEALTHY});
+    if (settings->recycle_requests != 0)
+        process_say_requests(sim, process, 0);
     if (sim_strikes(sim, FAULT_UNTRUSTED))
         process_plan(sim, process, ITEM_SAY, sim_between(sim, 0, 20000),
                      (struct event){.kind = EV_UNTRUSTED});

@@ -32,6 +32,18 @@ recycle(struct sim *sim)
     sim_feed(sim, event);
 }
 
+/* Any worker that ever was, mostly one that lives. */
+static void
+recycle_one(struct sim *sim)
+{
+    const struct world *world = &sim->world;
+    if (world->processes_len == 0)
+        return;
+    struct worker_id id = world->processes[sim_between(sim, 0, world->processes_len - 1)].id;
+    if (id.generation != 0)
+        sim_feed(sim, (struct event){.kind = EV_RECYCLE, .worker = id, .cause = CAUSE_ON_DEMAND});
+}
+
 static void
 same_settings(struct sim *sim)
 {
@@ -100,8 +112,8 @@ static void
 stale(struct sim *sim)
 {
     static const enum event_kind kinds[] = {
-        EV_SPAWNED,  EV_SPAWN_FAILED, EV_EXECUTED,  EV_EXEC_FAILED,  EV_READY,
-        EV_STOPPING, EV_DRAIN_UNSENT, EV_UNTRUSTED, EV_COMMAND_DONE, EV_EXITED};
+        EV_SPAWNED,      EV_SPAWN_FAILED, EV_EXECUTED,     EV_EXEC_FAILED, EV_READY,    EV_STOPPING,
+        EV_DRAIN_UNSENT, EV_UNTRUSTED,    EV_COMMAND_DONE, EV_EXITED,      EV_REQUESTS, EV_RECYCLE};
     uint32_t pool = some_pool(sim);
     struct worker_id id = {.pool = pool};
     id.slot = (uint32_t)sim_between(sim, 0, sim->swarm.settings[pool].workers_max);
@@ -110,6 +122,7 @@ stale(struct sim *sim)
         return;
     struct event event = {.kind = kinds[sim_between(sim, 0, ARRAY_LEN(kinds) - 1)], .worker = id};
     event.status = (struct exit_status){EXIT_CODE, 1};
+    event.cause = CAUSE_UNHEALTHY;
     sim_feed(sim, event);
 }
 
@@ -123,6 +136,8 @@ world_operator(struct sim *sim)
         start_or_stop(sim);
     if (sim_strikes(sim, FAULT_RECYCLES))
         recycle(sim);
+    if (sim_strikes(sim, FAULT_RECYCLES_ONE))
+        recycle_one(sim);
     if (sim_strikes(sim, FAULT_SAME_SETTINGS))
         same_settings(sim);
     if (sim_strikes(sim, FAULT_NEW_SETTINGS) && sim_between(sim, 0, 3) == 0)

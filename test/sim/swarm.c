@@ -52,6 +52,7 @@ recycling_draw(struct prng *prng, struct pool_settings *settings)
 {
     settings->recycle_time_ms = chance(prng, 2) ? span(prng, 1000, 7) : 0;
     settings->recycle_jitter = (uint8_t)(chance(prng, 2) ? prng_below(prng, 51) : 10);
+    settings->recycle_requests = chance(prng, 2) ? (uint32_t)span(prng, 20, 8) : 0;
 }
 
 #define FINGERPRINTS 4u /* few: what was changed is changed back now and then */
@@ -97,7 +98,7 @@ settings_redraw(struct prng *prng, struct pool_settings *settings, uint32_t size
 void
 settings_calm(struct pool_settings *settings)
 {
-    settings->recycle_time_ms = 0;
+    settings->recycle_time_ms = settings->recycle_requests = 0;
 }
 
 /* Table sizes from far too small to far too large. */

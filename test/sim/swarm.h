@@ -41,7 +41,9 @@
     X(EARLY_SHUTDOWN,   "early-shutdown")    /* SHUTDOWN while all that goes on                  */ \
     X(HURRY,            "hurry")             /* a second SHUTDOWN                                */ \
     X(NEW_SETTINGS,     "new-settings")      /* POOL_ADD again, with other settings              */ \
-    X(REMOVALS,         "removals")          /* POOL_REMOVE, and the pool comes back             */
+    X(REMOVALS,         "removals")          /* POOL_REMOVE, and the pool comes back             */ \
+    X(ASKS,             "asks")              /* RECYCLE: wants to be replaced                    */ \
+    X(RECYCLES_ONE,     "recycles-one")      /* an operator replaces one worker                  */
 /* clang-format on */
 
 #define FAULT_(n, s) FAULT_##n,

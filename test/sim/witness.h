@@ -26,6 +26,10 @@ struct seen {
     bool untrusted; /* 1127 was told */
     bool aged;      /* 1074 was told, by the settings of today */
     bool aged_once; /* ... by settings that are not those of today */
+    bool used;      /* 1075 was told, by the settings of today */
+    bool used_once;
+    bool asks;         /* it wants to be replaced */
+    uint64_t requests; /* that it said it has served */
     bool asked; /* DRAIN, SIGNAL or KILL was sent since it was listed last: not to be sent again */
     bool ended; /* its one end event was told */
     bool exited, released;
@@ -175,8 +179,10 @@ const char *change_untold(const struct witness *, const struct seen_pool *);
 bool cause_is_of_recycle(enum cause);
 bool cause_is_kept(enum cause); /* tried again until it succeeds */
 void rule_age(struct witness *, const struct action *, struct seen *);
-void ages_are_unclear(struct witness *, uint32_t pool);
-const char *age_overdue(const struct witness *, uint32_t pool, const struct seen *);
+void rule_requests(struct witness *, const struct action *, struct seen *);
+void rule_one_recycled(struct witness *, const struct action *, struct seen *);
+void limits_are_unclear(struct witness *, uint32_t pool);
+const char *limit_overdue(const struct witness *, uint32_t pool, const struct seen *);
 
 /* What a failure means: counted, or delaying only. */
 void witness_failure(struct witness *, uint32_t pool, const struct seen *, bool counts);

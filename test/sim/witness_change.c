@@ -126,7 +126,7 @@ pool_is_added(struct witness *witness, const struct event *event)
         p->retry_not_before = MIN(p->retry_not_before, latest);
     }
     if (!same)
-        ages_are_unclear(witness, event->worker.pool);
+        limits_are_unclear(witness, event->worker.pool);
     p->compare = true;
 }
 

@@ -74,7 +74,7 @@ witness_step_end(struct witness *witness, bool more_is_due)
             const struct seen *w = &p->workers[p->living[k]];
             broken = overdue(witness, i, w);
             if (broken == NULL)
-                broken = age_overdue(witness, i, w);
+                broken = limit_overdue(witness, i, w);
             if (broken != NULL)
                 sim_fail(witness->sim, "%u/%u.%u: %s", i, w->slot, p->living[k], broken);
         }

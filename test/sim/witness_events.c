@@ -63,6 +63,7 @@ rule_ready(struct witness *witness, const struct action *action, struct seen *w)
     if (!proof || w->ready || seen_is_leaving(w))
         BROKEN(witness, action->worker, "is ready without a proof");
     w->ready = true;
+    w->used_once |= w->requests > 0; /* said before it served: when that is judged is left open */
     w->ready_at = witness->now;
     follow_original(&witness->pools[action->worker.pool], action->worker);
 }
@@ -201,7 +202,13 @@ rule_worker_event(struct witness *witness, const struct action *action, struct s
     case 1074:
         rule_age(witness, action, w);
         break;
+    case 1075:
+        rule_requests(witness, action, w);
+        break;
     case 1078:
+        break;
+    case 1079:
+        rule_one_recycled(witness, action, w);
         break;
     default:
         BROKEN(witness, id, "an event that is not a worker's");

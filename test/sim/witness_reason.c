@@ -5,7 +5,7 @@
 bool
 cause_is_kept(enum cause cause)
 {
-    return cause == CAUSE_UNHEALTHY || cause == CAUSE_TIME;
+    return cause == CAUSE_UNHEALTHY || cause == CAUSE_TIME || cause == CAUSE_REQUESTS;
 }
 
 bool
@@ -44,28 +44,64 @@ rule_age(struct witness *witness, const struct action *action, struct seen *w)
     w->aged = true;
 }
 
+/* --- Requests. */
+
+/* The recycle may begin ahead, by what a start may take; an exclusive one does not. */
 void
-ages_are_unclear(struct witness *witness, uint32_t pool)
+rule_requests(struct witness *witness, const struct action *action, struct seen *w)
+{
+    const struct pool_settings *settings = witness_settings(witness, action->worker.pool);
+    uint64_t least = (uint64_t)settings->recycle_requests * (100u - settings->recycle_jitter) / 100;
+    uint64_t ahead = w->requests * (1 + settings->startup_timeout_ms / 1000);
+    if (settings->recycle_requests == 0 && !w->used_once)
+        BROKEN(witness, action->worker, "has served as many requests as are no limit");
+    if (w->requests + (settings->overlap ? ahead : 0) < least && !w->used_once)
+        BROKEN(witness, action->worker, "has served its requests too soon");
+    if (!w->ready || seen_is_leaving(w))
+        BROKEN(witness, action->worker, "has served its requests, and does not serve");
+    if (w->used)
+        BROKEN(witness, action->worker, "has served its requests twice");
+    w->used = true;
+}
+
+/* An operator recycles this one. */
+void
+rule_one_recycled(struct witness *witness, const struct action *action, struct seen *w)
+{
+    if (!witness_is_about(witness, action, EV_RECYCLE) || seen_is_leaving(w) ||
+        witness->event.cause != CAUSE_ON_DEMAND ||
+        !witness_pool_rolls(witness, action->worker.pool))
+        BROKEN(witness, action->worker, "is recycled, and nobody asked for it");
+}
+
+/* --- Both. */
+
+void
+limits_are_unclear(struct witness *witness, uint32_t pool)
 {
     struct seen_pool *p = &witness->pools[pool];
     for (uint32_t i = 0; i < p->living_len; i++) {
         struct seen *w = &p->workers[p->living[i]];
         w->aged_once |= w->aged;
-        w->aged = false;
+        w->used_once |= w->used || w->requests > 0;
+        w->aged = w->used = false;
     }
 }
 
 const char *
-age_overdue(const struct witness *witness, uint32_t pool, const struct seen *w)
+limit_overdue(const struct witness *witness, uint32_t pool, const struct seen *w)
 {
     const struct pool_settings *settings = witness_settings(witness, pool);
     const struct seen_pool *p = &witness->pools[pool];
-    if (settings->recycle_time_ms == 0 || !w->ready || w->adopted || seen_is_leaving(w) ||
-        w->aged || w->aged_once || !witness_pool_rolls(witness, pool))
+    uint64_t most = (uint64_t)settings->recycle_requests * (100u + settings->recycle_jitter) / 100;
+    if (!w->ready || w->adopted || seen_is_leaving(w) || !witness_pool_rolls(witness, pool))
         return NULL;
-    if (p->disabled_once && (p->rolling || w->untrusted || w->recycle == RECYCLE_BEGUN))
-        return NULL; /* it reached its age meanwhile, and is replaced for something newer */
-    if (witness->now - w->asked_at > age_most(settings))
+    if (p->disabled_once)
+        return NULL; /* what it reached meanwhile is told with a newer reason, or not at all */
+    if (settings->recycle_time_ms != 0 && !w->aged && !w->aged_once &&
+        witness->now - w->asked_at > age_most(settings))
         return "outlived its age";
+    if (settings->recycle_requests != 0 && !w->used && !w->used_once && w->requests > most)
+        return "has served more requests than it may";
     return NULL;
 }

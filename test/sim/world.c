@@ -49,6 +49,8 @@ world_happen(struct sim *sim, struct item *item)
     } else if (process->phase == PHASE_RUNS) {
         item->event.worker = process->id;
         process->told_leaving |= item->event.kind == EV_STOPPING;
+        if (item->event.kind == EV_REQUESTS)
+            process_say_requests(sim, process, item->event.count);
         msec at = sim->now + sim_between(sim, 0, 2);
         world_deliver(sim, item->event, MAX(at, process->known_at) - sim->now);
     }
@@ -164,7 +166,7 @@ item_is_spite(const struct world *world, const struct item *item)
     if (item->kind == ITEM_OPERATOR)
         return true;
     if (item->kind == ITEM_SAY)
-        return item->event.kind == EV_UNTRUSTED ||
+        return item->event.kind == EV_UNTRUSTED || item->event.kind == EV_RECYCLE ||
                (item->event.kind == EV_STOPPING && !world->processes[item->process].asked_to_stop);
     return item->kind == ITEM_DIE && !world->processes[item->process].asked_to_stop &&
            world->processes[item->process].phase == PHASE_RUNS;

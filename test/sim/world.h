@@ -108,6 +108,7 @@ struct process *world_process(struct sim *, struct worker_id);
 
 /* keeper.c: what becomes of a process. */
 void process_exec(struct sim *, struct process *);
+void process_say_requests(struct sim *, const struct process *, uint64_t before);
 void process_die(struct sim *, struct process *, struct exit_status);
 
 /* queue.c. An item that is pushed keeps its order; world_plan_at gives it the next one. */

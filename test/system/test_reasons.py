@@ -118,3 +118,98 @@ def an_age_reached_while_the_engine_was_away_counts(box):
     event = poold.wait_event(1074, "web", limit=20)
     assert event["worker"] == before["id"], event
     assert event["fields"]["measured"] >= 3, "its age is counted from its own start"
+
+
+# --- requests
+
+
+@claim(limit=60)
+def workers_that_have_served_their_requests_are_replaced_and_no_request_fails(box):
+    address = box.address()
+    poold = box.poold({"web": serving(box, "--count", "50", listen=address, workers={"min": 2},
+                                      recycling={"requests": 400, "jitter": "20%"})})
+    poold.wait_state("web", "started")
+    running = box.load(address)
+    done = wait_done(poold, "requests", 4)
+    counts = running.finish_without_failure()
+    assert len(counts["pids"]) >= 4, counts
+    for event in done:
+        assert 320 <= event["fields"]["limit"] <= 480, event
+    told = poold.events(1075, "web")
+    assert len({e["worker"] for e in told}) == len(told) >= 4, "each worker is told once"
+    worker = poold.workers("web", "ready")[0]
+    assert 320 <= worker["requests_limit"] <= 480, worker
+
+
+@claim(limit=60)
+def the_successor_of_a_busy_worker_is_started_ahead(box):
+    """A start takes a second; the old worker serves until the new one is ready."""
+    address, slow = box.address(), box.open_path("slow")
+    poold = box.poold({"web": box.pool("--count", "100", "--ready", "0", "--if", slow, "--ready",
+                                       "1000", listen=address, ready="notify",
+                                       recycling={"requests": 0, "jitter": "0%"})})
+    poold.wait_state("web", "started")
+    box.touch("slow")
+    poold.ctl("recycle", "web", "--wait")  # a start takes a second: that is known from now on
+    running = box.load(address, pause_us=20000)
+    first = wait_until(lambda: poold.worker("web")["requests"] or None, what="requests")
+    apply(poold, {"web": box.pool("--count", "100", "--ready", "0", "--if", slow, "--ready", "1000",
+                                  listen=address, ready="notify",
+                                  recycling={"requests": first + 1500, "jitter": "0%"})})
+    told = poold.wait_event(1075, "web", limit=40)
+    assert told["fields"]["measured"] < told["fields"]["limit"], told
+    assert "is about to reach" in told["text"], told
+    wait_done(poold, "requests", 1)
+    running.finish_without_failure()
+
+
+@claim(limit=40)
+def another_number_of_requests_holds_at_once_for_who_serves(box):
+    address = box.address()
+    arguments = ("--count", "50")
+    poold = box.poold({"web": serving(box, *arguments, listen=address)})
+    poold.wait_state("web", "started")
+    running = box.load(address)
+    wait_until(lambda: (poold.worker("web")["requests"] or 0) > 50, what="fifty requests")
+    apply(poold, {"web": serving(box, *arguments, listen=address, recycling={"requests": 50})})
+    wait_done(poold, "requests", 1)
+    running.finish_without_failure()
+
+
+# --- sick
+
+
+def one_that_says(box, message, *, address):
+    """The first worker says that; its successors do not."""
+    first = box.open_path("first")
+    box.touch("first")
+    return box.poold({"web": serving(box, "--once", first, "--say", message, listen=address)})
+
+
+@claim(limit=40)
+def a_worker_that_asks_for_it_is_replaced_with_its_reason_told(box):
+    address = box.address()
+    poold = one_that_says(box, "RECYCLE=leaks handles", address=address)
+    poold.wait_state("web", "started")
+    running = box.load(address)
+    told = poold.wait_event(1078, "web")
+    assert told["worker"] == "0.1" and told["fields"]["asked"] == "leaks handles", told
+    assert told["severity"] == "warning" and "leaks handles" in told["text"], told
+    done = wait_done(poold, "unhealthy", 1)
+    assert [e["worker"] for e in done] == ["0.2"], done
+    running.finish_without_failure()
+    assert poold.pool("web")["failures"]["in_window"] == 0, "it asked, it did not fail"
+
+
+@claim(limit=40)
+def a_worker_that_triggers_its_watchdog_is_replaced(box):
+    address = box.address()
+    poold = one_that_says(box, "WATCHDOG=trigger", address=address)
+    poold.wait_state("web", "started")
+    running = box.load(address)
+    told = poold.wait_event(1078, "web")
+    assert told["fields"]["asked"] == "WATCHDOG=trigger", told
+    wait_done(poold, "unhealthy", 1)
+    running.finish_without_failure()
+    wait_until(lambda: len(poold.workers("web")) == 1, what="one worker")
+    assert len(poold.events(1078, "web")) == 1

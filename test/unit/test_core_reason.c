@@ -254,6 +254,130 @@ who_grows_old_in_a_disabled_pool_is_replaced_when_it_is_enabled(void **state)
     then_nothing();
 }
 
+/* --- Requests. */
+
+static void
+when_served(uint32_t slot, uint32_t generation, uint64_t requests)
+{
+    when_worker(0, slot, generation, .kind = EV_REQUESTS, .count = requests);
+}
+
+static void
+a_worker_that_has_served_its_requests_is_replaced(void **state)
+{
+    (void)state;
+    given_pool_that_serves(2, .recycle_requests = 1000);
+    when_served(1, 2, 999);
+    then_nothing();
+    when_served(1, 2, 1001);
+    const struct action *told = then_told(1075);
+    assert_int_equal(told->worker.slot, 1);
+    assert_int_equal(told->measured, 1001);
+    assert_int_equal(told->limit_value, 1000);
+    then_to(ACT_SPAWN, 1, 3);
+    when_served(1, 2, 1040); /* it serves on meanwhile */
+    then_nothing();
+    when_successor_takes_over(1, 2, 3);
+    assert_int_equal(then_told(6022)->measured, 1040);
+    then_to(ACT_RELEASE, 1, 2);
+}
+
+/* 100 requests a second, a start of 4 s, a report a second: 500 more until it could leave. */
+static void
+a_successor_is_started_ahead_by_what_is_served_while_it_starts(void **state)
+{
+    (void)state;
+    given_core(1, 16, 4);
+    given_pool(0, .recycle_requests = 1000);
+    when_pool(0, .kind = EV_POOL_START);
+    then_action(ACT_POOL_CHANGED);
+    then_action(ACT_POOL_CHANGED);
+    then_to(ACT_SPAWN, 0, 1);
+    given_worker_runs(0, 0, 1);
+    when_ms_pass(4000);
+    when_worker(0, 0, 1, .kind = EV_READY);
+    then_told(6021);
+    then_action(ACT_POOL_CHANGED);
+    then_told(6010);
+    for (uint32_t second = 1; second <= 4; second++) {
+        when_ms_pass(1000);
+        when_served(0, 1, 100 * second);
+        then_nothing();
+    }
+    when_ms_pass(1000);
+    when_served(0, 1, 500);
+    assert_int_equal(then_told(1075)->measured, 500);
+    then_to(ACT_SPAWN, 0, 2);
+}
+
+static void
+an_exclusive_recycle_waits_for_the_last_request(void **state)
+{
+    (void)state;
+    given_pool_that_serves(1, .recycle_requests = 1000, .overlap = 0);
+    when_ms_pass(1000);
+    when_served(0, 1, 999);
+    then_nothing();
+    when_served(0, 1, 1000);
+    then_told(1075);
+    then_to(ACT_DRAIN, 0, 1);
+}
+
+static void
+a_worker_that_counts_backwards_has_served_what_it_said_before(void **state)
+{
+    (void)state;
+    given_pool_that_serves(1, .recycle_requests = 1000);
+    when_served(0, 1, 900);
+    when_served(0, 1, 5);
+    when_served(0, 1, 950);
+    then_nothing();
+    when_served(0, 1, UINT64_MAX);
+    then_told(1075);
+    then_to(ACT_SPAWN, 0, 2);
+}
+
+static void
+a_lower_number_of_requests_holds_for_who_serves(void **state)
+{
+    (void)state;
+    given_pool_that_serves(1, .recycle_requests = 1000);
+    when_served(0, 1, 600);
+    when_applied(0, .recycle_requests = 500);
+    assert_int_equal(then_told(1075)->limit_value, 500);
+    then_to(ACT_SPAWN, 0, 2);
+}
+
+/* --- Asked for. */
+
+static void
+a_worker_that_asks_is_replaced_and_asks_again_in_vain(void **state)
+{
+    (void)state;
+    given_pool_that_serves(2);
+    when_worker(0, 1, 2, .kind = EV_RECYCLE, .cause = CAUSE_UNHEALTHY);
+    then_told(1078);
+    then_to(ACT_SPAWN, 1, 3);
+    when_worker(0, 1, 2, .kind = EV_RECYCLE, .cause = CAUSE_UNHEALTHY);
+    then_nothing();
+    when_spawn_fails(1, 3);
+    assert_in_range(then_told(1093)->retry_ms, 200, 250);
+}
+
+static void
+an_operator_recycles_one_worker_and_no_other(void **state)
+{
+    (void)state;
+    given_pool_that_serves(2);
+    when_worker(0, 0, 1, .kind = EV_RECYCLE, .cause = CAUSE_ON_DEMAND);
+    then_told(1079);
+    then_to(ACT_SPAWN, 0, 3);
+    when_spawn_fails(0, 3);
+    assert_int_equal(then_told(1093)->retry_ms, MSEC_NEVER);
+    then_nothing();
+    assert_int_equal(view_of(0, 1).leave, CAUSE_NONE);
+}
+
 int
 main(void)
 {
@@ -270,6 +394,13 @@ main(void)
         CLAIM(a_recycle_by_age_is_tried_again_after_the_failure_delay_until_it_succeeds),
         CLAIM(an_operators_recycle_that_fails_leaves_the_age_a_reason),
         CLAIM(who_grows_old_in_a_disabled_pool_is_replaced_when_it_is_enabled),
+        CLAIM(a_worker_that_has_served_its_requests_is_replaced),
+        CLAIM(a_successor_is_started_ahead_by_what_is_served_while_it_starts),
+        CLAIM(an_exclusive_recycle_waits_for_the_last_request),
+        CLAIM(a_worker_that_counts_backwards_has_served_what_it_said_before),
+        CLAIM(a_lower_number_of_requests_holds_for_who_serves),
+        CLAIM(a_worker_that_asks_is_replaced_and_asks_again_in_vain),
+        CLAIM(an_operator_recycles_one_worker_and_no_other),
     };
     return cmocka_run_group_tests_name("core: reasons", tests, NULL, NULL) != 0;
 }
