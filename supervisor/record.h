@@ -12,7 +12,7 @@
 #include "supervisor/core/settings.h"
 
 #define RECORD_MAGIC       "poold.cf"
-#define RECORD_VERSION     3u
+#define RECORD_VERSION     4u
 #define SOCKETS_A_POOL_MAX 64u
 /* "/w/" and 32 digits, the name of a notify socket, must fit in a socket address with it. */
 #define RECORD_RUNTIME_MAX      60u

@@ -59,9 +59,6 @@ check_worker_recycle(const struct core *core, uint32_t worker)
     if ((w->reason == CAUSE_NONE) != (w->reasons == 0) ||
         (w->reason != CAUSE_NONE && !reason_stands(w, w->reason)))
         return "the newest reason is one that stands";
-    if (w->reason != CAUSE_NONE && w->leave == CAUSE_NONE && worker_stays(w) &&
-        pool_is_up(core, w->id.pool) && !core->pool_more[w->id.pool].held)
-        return "who has a reason is to be replaced";
     if (w->in_roll && pool_of(core, worker)->roll_cause == CAUSE_NONE)
         return "who is in a roll has a roll";
     if (w->state == WORKER_GONE && (!w->begun || w->replaced))

@@ -134,7 +134,7 @@ void core_touched_clear(struct core *);
 size_t core_record_write(const struct core *, uint32_t record, void *buf, size_t cap);
 int core_record_read(struct core *, uint32_t record, const void *buf, size_t len);
 int core_restore_end(struct core *, msec now);
-#define CORE_STATE_VERSION 3u
+#define CORE_STATE_VERSION 4u
 
 /* --- Changing the configuration: POOL_ADD with by_operator for each pool that is added or changed,
  * or whose drifted workers are to be tried again; POOL_REMOVE, by_operator too, for each that is

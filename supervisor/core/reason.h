@@ -1,8 +1,8 @@
 /* reason.h - why a worker is replaced although nobody asked for its pool: what it has reached or said.
  *
- * A reason is a fact about one worker: it has reached a limit - of age, of requests - or it is sick. Once found it
- * *stands* until the worker is gone or a change of the settings takes it back. Several can stand; the
- * newest is the one that is told when the recycle is closed.
+ * A reason is a fact about one worker: it has reached a limit - of age, of requests - or it is sick, or
+ * says so. Once found it *stands* until the worker is gone or a change of the settings takes it back.
+ * Several can stand; the newest is the one that is told when the recycle is closed.
  *
  * What follows is the mark of recycle.h, told once by 1074 and its like with what was measured and
  * the limit, and then the one path that all causes share. The mark may go - the roll of an operator takes

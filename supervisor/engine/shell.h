@@ -72,8 +72,8 @@ struct shell_worker {
     int32_t pid;             /* 0: not yet known */
     const char *status_text; /* its last STATUS=, escaped; or "". Borrowed until the next turn */
     const char *last_line;   /* of its output, escaped; "" without. Borrowed likewise */
-    const char *asks;        /* while its wish to be replaced is told: what it said, escaped; or "" */
-    uint32_t foreign;        /* datagrams of other users that were dropped */
+    const char *asks; /* while its wish to be replaced is told: what it said, escaped; or "" */
+    uint32_t foreign; /* datagrams of other users that were dropped */
     struct worker_counts counts;      /* as it said last, also of one that has gone */
     bool command_runs, command_ended; /* its ready command; ended: at least once */
     struct exit_status command;       /* how it ended last; EXIT_UNKNOWN: it could not be run */
