@@ -80,6 +80,7 @@ ifeq ($(HAVE_HTTP),yes)
 PROGRAMS += $(B)/poolworker
 else
 UNIT := $(filter-out test/unit/test_host_%,$(UNIT))
+NO_FUZZ := $(B)/test/fuzz_http
 endif
 TESTS    := $(patsubst test/unit/%.c,$(B)/test/%,$(UNIT))
 FIXTURES := $(patsubst test/system/fixture/%.c,$(B)/test/%,$(FIXTURE))
@@ -89,7 +90,7 @@ ifeq ($(wildcard /usr/include/event2/event.h),)
 WORKERS  := $(filter-out %/libevent.c,$(WORKERS))
 endif
 EXAMPLE_WORKERS := $(patsubst worker/lib/examples/%.c,$(B)/test/example_%,$(WORKERS))
-FUZZERS  := $(patsubst test/fuzz/fuzz_%.c,$(B)/test/fuzz_%,$(wildcard test/fuzz/fuzz_*.c))
+FUZZERS  := $(filter-out $(NO_FUZZ),$(patsubst test/fuzz/fuzz_%.c,$(B)/test/fuzz_%,$(wildcard test/fuzz/fuzz_*.c)))
 BENCHES  := $(patsubst test/bench/%.c,$(B)/test/%,$(BENCH))
 
 POOLWORKER_SO := $(B)/libpoolworker.so.$(POOLWORKER_VERSION)
@@ -148,9 +149,13 @@ $(EXAMPLE_WORKERS): $(B)/test/example_%: $(B)/o/worker/lib/examples/%.o $(B)/lib
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ \
 	    $(if $(filter %/libuv.o,$^),-luv) $(if $(filter %/libevent.o,$^),-levent_core) -pthread
 $(B)/o/worker/lib/examples/%.o: CPPFLAGS += -Iworker/lib
-$(FUZZERS): $(B)/test/%: $(B)/o/test/fuzz/%.o $(B)/o/test/fuzz/driver.o $(B)/library.a
+$(B)/test/fuzz_config: $(B)/test/%: $(B)/o/test/fuzz/%.o $(B)/o/test/fuzz/driver.o $(B)/library.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -luv -ljansson
+$(B)/test/fuzz_http: $(B)/test/%: $(B)/o/test/fuzz/%.o $(B)/o/test/fuzz/driver.o $(B)/host.a \
+    $(call obj,$(FEW)) $(B)/libpoolworker.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -lmicrohttpd -pthread
 $(BENCHES): $(B)/test/%: $(B)/o/test/bench/%.o
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -pthread
@@ -203,14 +208,20 @@ unit: $(TESTS) $(FIXTURES) $(EXAMPLE_WORKERS) $(PROGRAMS) ## the unit tests
 
 fuzz-short: $(FUZZERS) ## the fuzz targets over their corpus, its prefixes, and RUNS=10000 mutations
 	@$(B)/test/fuzz_config $(RUNS) $(FUZZ_SEED) test/fuzz/config.dict test/fuzz/corpus/*
+	$(if $(HAVE_HTTP),@$(B)/test/fuzz_http $(RUNS) $(FUZZ_SEED) test/fuzz/http.dict test/fuzz/corpus_http/*)
 
+FUZZCC := clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -std=gnu11 -I. -D_GNU_SOURCE
 fuzz: ## the fuzz targets under libFuzzer and two sanitizers for SECONDS=60; needs clang
-	@mkdir -p build/fuzz/corpus
-	clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -std=gnu11 -I. -D_GNU_SOURCE \
+	@mkdir -p build/fuzz/corpus build/fuzz/corpus_http
+	$(FUZZCC) \
 	    -DPOOLD_VERSION='"$(VERSION)"' -DPOOLD_SYSCONFDIR='"/etc"' -DPOOLD_LIBEXECDIR='"/usr"' \
 	    test/fuzz/fuzz_config.c $(LOAD) $(COMMON) $(SHARED) -ljansson -o build/fuzz/fuzz_config
 	build/fuzz/fuzz_config -dict=test/fuzz/config.dict -max_len=4096 -timeout=20 \
 	    -max_total_time=$(or $(SECONDS),60) build/fuzz/corpus test/fuzz/corpus
+	$(FUZZCC) -DPOOLD_VERSION='"$(VERSION)"' test/fuzz/fuzz_http.c $(filter-out %/main.c,$(HOST)) $(FEW) $(POOLWORKER) \
+	    -lmicrohttpd -pthread -o build/fuzz/fuzz_http
+	build/fuzz/fuzz_http -dict=test/fuzz/http.dict -max_len=4096 -timeout=20 \
+	    -max_total_time=$(or $(SECONDS),60) build/fuzz/corpus_http test/fuzz/corpus_http
 
 sim: $(B)/poold-sim ## the simulator: kept seeds, then SEEDS=200 fresh ones
 	@$(B)/poold-sim --kept test/sim/seeds/kept --seeds $(SEEDS)

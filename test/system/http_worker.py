@@ -122,13 +122,13 @@ def pool(box, *arguments, listen, **settings):
 class ByHand:
     """poolworker without poold, with its log."""
 
-    def __init__(self, box, *arguments, address=None):
+    def __init__(self, box, *arguments, address=None, environment=None):
         require(box)
         self.address = address or box.address()
         self.log_path = box.path(f"access.{len(box.others)}")
         with open(self.log_path, "wb") as log:
             self.process = box.start(box.program("poolworker"), "--listen", self.address,
-                                     *arguments, stdout=log)
+                                     *arguments, stdout=log, env=environment)
         self.pid = self.process.pid
         wait_until(self.is_there, what=f"poolworker at {self.address}")
 

@@ -284,6 +284,15 @@ def a_full_worker_makes_room_by_closing_who_waits_longest(box):
 
 
 @claim()
+def a_worker_full_of_silent_clients_serves_again_before_their_time_is_over(box):
+    worker = site(box, "--connections", "20", "--header-timeout", "1h")
+    silent = [Client(worker.address) for _ in range(40)]
+    silent[0].send("GET ")
+    for _ in range(3):
+        assert ask(worker.address, "/a.txt").status == 200
+
+
+@claim()
 def the_log_tells_each_request_and_escapes_what_strangers_wrote(box):
     worker = site(box)
     ask(worker.address, "/a.txt?q=1", headers=["User-Agent: two words", "Referer: http://x/"])

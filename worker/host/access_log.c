@@ -75,7 +75,8 @@ access_log_write(struct access_log *log, const struct exchange *exchange)
     if (log->fd < 0)
         return;
     bool has_head = exchange->state > EXCHANGE_HEAD;
-    const char *raw = exchange->target.raw == NULL ? "" : exchange->target.raw;
+    const char *asked = exchange->asked.raw == NULL ? exchange->target.raw : exchange->asked.raw;
+    const char *raw = asked == NULL ? "" : asked;
     const char *question = strchr(raw, '?');
     snprintf(stem_text, sizeof stem_text, "%.*s",
              (int)(question == NULL ? strlen(raw) : (size_t)(question - raw)), raw);

@@ -26,8 +26,6 @@ connection_add(struct server *server, int fd)
     if (address.ss_family == AF_UNIX)
         len = sizeof(sa_family_t);
     MHD_add_connection(server->mhd, fd, (struct sockaddr *)&address, len);
-    if (server->connection_count >= server->options.connections && !connections_make_room(server))
-        listeners_accept(server, false);
 }
 
 static void
@@ -114,6 +112,8 @@ connection_enter(struct connection *connection, enum connection_phase phase)
         [CONNECTION_ANSWER] = &server->answer_queue,
         [CONNECTION_IDLE] = server->is_draining ? &server->drain_queue : &server->idle_queue,
     };
+    if (phase == CONNECTION_IDLE)
+        listeners_accept(server, !server->is_draining); /* it could make room now */
     if (queues[phase] == NULL)
         timeout_clear(&connection->timeout);
     else
@@ -186,12 +186,17 @@ connections_drain(struct server *server)
 }
 
 /* Without an idle one, somebody whose request is not there yet after a second; where so many are busy
- * at the front of the queue nobody is looked for behind them. */
+ * at the front of the queue nobody is looked for behind them. One that is ended may have a request on
+ * its way and stay: then there are more than --connections, but not over CONNECTIONS_OVER more. */
 bool
 connections_make_room(struct server *server)
 {
     enum { LOOK_AT = 64, HEAD_AGE = 1000 };
     struct timeout *at = server->idle_queue.head;
+    if (server->connection_count < server->options.connections)
+        return true;
+    if (server->connection_count >= server->options.connections + CONNECTIONS_OVER)
+        return false;
     if (at != NULL) {
         close_gently((struct connection *)at);
         return true;

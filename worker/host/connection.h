@@ -64,7 +64,10 @@ void connection_took(struct connection *, size_t bytes);
 /* Ends what has no request after drain_grace, in order of age. For the beginning of a drain. */
 void connections_drain(struct server *);
 
-/* Room for one more: ends the one without a request that has waited longest. False: all have one. */
+enum { CONNECTIONS_OVER = 64 };
+
+/* Room for one more: when the server is full it ends the one without a request that has waited longest.
+ * False: all have one, or are too young to be given up. */
 bool connections_make_room(struct server *);
 
 #endif

@@ -10,7 +10,7 @@
 
 /* A refused body is read and thrown away up to here, so that its client reads the answer instead of a
  * reset; a longer one is answered at once. */
-enum { DISCARD_MAX = 1024 * 1024 };
+enum { DISCARD_MAX = 1024 * 1024, REDIRECTS_MAX = 8 };
 
 static void
 exchange_enter(struct exchange *exchange, enum exchange_state state)
@@ -64,6 +64,7 @@ exchange_destroy(struct exchange **pointer)
         MHD_destroy_response(exchange->response);
     exchange->connection->exchange = NULL;
     target_fini(&exchange->target);
+    target_fini(&exchange->asked);
     free(exchange);
     *pointer = NULL;
 }
@@ -244,6 +245,44 @@ exchange_refuse(struct exchange *exchange, enum refusal refusal)
                                 exchange->handler->methods);
     if (row->status == MHD_HTTP_SERVICE_UNAVAILABLE)
         MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+}
+
+/* The log tells what the client asked for first. */
+static enum refusal
+take_target(struct exchange *exchange, const char *location)
+{
+    struct target target;
+    enum refusal refusal = target_parse(&target, location);
+    if (exchange->asked.raw == NULL)
+        exchange->asked = exchange->target;
+    else
+        target_fini(&exchange->target);
+    exchange->target = target;
+    return refusal == REFUSAL_NONE && strcmp(target.path, "*") != 0 ? REFUSAL_NONE : REFUSAL_BROKEN;
+}
+
+void
+exchange_redirect(struct exchange *exchange, const char *location)
+{
+    assert(exchange->state == EXCHANGE_WORK && !exchange->is_suspended);
+    enum refusal refusal = take_target(exchange, location);
+    if (exchange->handler->fini != NULL)
+        exchange->handler->fini(exchange);
+    assert(exchange->work == NULL);
+    if (++exchange->redirects > REDIRECTS_MAX)
+        refusal = REFUSAL_BROKEN;
+    if (refusal != REFUSAL_NONE) {
+        exchange_refuse(exchange, refusal);
+        return;
+    }
+    if (!exchange_is(exchange, MHD_HTTP_METHOD_HEAD))
+        exchange->method = MHD_HTTP_METHOD_GET;
+    exchange->length = 0;
+    exchange->handler = route(exchange);
+    if (exchange->handler->begin != NULL)
+        exchange->handler->begin(exchange);
+    if (exchange->response == NULL && !exchange->is_broken)
+        exchange->handler->end(exchange);
 }
 
 void

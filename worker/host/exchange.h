@@ -46,7 +46,9 @@ struct exchange {
     struct MHD_Connection *mhd;
     enum exchange_state state;
     struct target target;
+    struct target asked; /* what the client asked for, when target is another; else empty */
     enum refusal target_refusal;
+    unsigned redirects; /* by ourselves */
     const char *method; /* libmicrohttpd's; NULL before the head is there */
     const char *protocol;
     const struct handler *handler; /* NULL: refused before anybody was asked */
@@ -86,6 +88,10 @@ void exchange_refuse(struct exchange *, enum refusal);
 
 /* A small text, copied. */
 void exchange_answer_text(struct exchange *, unsigned status, const char *text);
+
+/* Answers as if location, a path, had been asked for with GET. In WORK only, not suspended. The handler
+ * that calls it is finished with. location is copied. */
+void exchange_redirect(struct exchange *, const char *location);
 
 /* Between them libmicrohttpd does not touch the connection. */
 void exchange_suspend(struct exchange *);

@@ -23,6 +23,11 @@ listener_ready(struct watch *watch, uint32_t events)
     struct server *server = listener->server;
     if (!server->is_accepting)
         return; /* this very turn has brought the last one */
+    if (!connections_make_room(server)) {
+        listeners_accept(server, false);
+        timeout_set(&server->retry, &server->retry_queue, &server->loop);
+        return;
+    }
     int fd = poolworker_accept(server->pw, watch->fd);
     if (fd >= 0)
         connection_add(server, fd);

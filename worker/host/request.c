@@ -7,8 +7,10 @@
 
 #include "worker/host/token.h"
 
+enum { HEADERS_MAX = 100 };
+
 struct counts {
-    unsigned bad, hosts, lengths, codings;
+    unsigned all, bad, hosts, lengths, codings;
     uint64_t length;
     bool is_chunked;
 };
@@ -34,6 +36,7 @@ take_header(void *context, enum MHD_ValueKind kind, const char *name, size_t nam
 {
     struct counts *counts = context;
     (void)kind;
+    counts->all++;
     if (!token_is(name, name_len) || !token_is_value(value, value_len))
         counts->bad++;
     else if (strcasecmp(name, "Host") == 0)
@@ -63,5 +66,6 @@ request_judge(struct MHD_Connection *mhd, uint64_t head_max, struct request_fact
         return REFUSAL_BAD_CODING;
     out->is_ambiguous = false;
     out->length = counts.codings == 1 ? UINT64_MAX : counts.length;
-    return out->head_size > head_max ? REFUSAL_HEAD_TOO_LARGE : REFUSAL_NONE;
+    return out->head_size > head_max || counts.all > HEADERS_MAX ? REFUSAL_HEAD_TOO_LARGE
+                                                                 : REFUSAL_NONE;
 }

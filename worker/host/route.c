@@ -23,5 +23,8 @@ route(struct exchange *exchange)
 {
     if (strcmp(exchange->target.path, "*") == 0)
         return &about_server;
+    const char *prefix = exchange->server->cgi.prefix;
+    if (prefix != NULL && target_is_below(exchange->target.path, prefix))
+        return &cgi_handler;
     return exchange->server->options.root == NULL ? &page_handler : &files_handler;
 }

@@ -12,7 +12,7 @@
 #include "worker/host/listener.h"
 
 /* Descriptors that are no connections: loops, listeners, log, and some files that are being sent. */
-enum { DESCRIPTORS_KEPT = 256, CONNECTIONS_OVER = 64 };
+enum { DESCRIPTORS_KEPT = 256, RETRY_MS = 1000 };
 
 /* --- what the loop hears */
 
@@ -126,7 +126,7 @@ open_http(struct server *server)
         exchange_create, server, MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, server,
         MHD_OPTION_NOTIFY_CONNECTION, hear_connection, server, MHD_OPTION_UNESCAPE_CALLBACK,
         leave_encoded, server, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)options->connections + CONNECTIONS_OVER, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (unsigned)options->connections + CONNECTIONS_OVER + 1, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)(options->header_size + options->header_size / 2 + 4096),
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(longest / 1000 + 1), MHD_OPTION_END);
     if (server->mhd == NULL)
@@ -146,6 +146,13 @@ limit_reached(struct timeout *timeout)
     server->is_over = true;
 }
 
+static void
+retry_accept(struct timeout *timeout)
+{
+    struct server *server = (struct server *)((char *)timeout - offsetof(struct server, retry));
+    listeners_accept(server, !server->is_draining);
+}
+
 int
 server_open(struct server *server, struct err *err)
 {
@@ -162,11 +169,13 @@ server_open(struct server *server, struct err *err)
     timeout_queue_open(&server->idle_queue, &server->loop, options->idle_timeout);
     timeout_queue_open(&server->drain_queue, &server->loop, options->drain_grace);
     timeout_queue_open(&server->limit_queue, &server->loop, options->drain_limit);
+    timeout_queue_open(&server->retry_queue, &server->loop, RETRY_MS);
     server->limit.ring = limit_reached;
+    server->retry.ring = retry_accept;
     access_log_open(&server->log, options->no_log ? -1 : STDOUT_FILENO, server->pool,
                     server->worker);
     if ((code = files_open(&server->files, options, err)) != 0 ||
-        (code = listeners_open(server, err)) != 0)
+        (code = cgi_open(server, err)) != 0 || (code = listeners_open(server, err)) != 0)
         return code;
     server->pw_watch = (struct watch){.fd = poolworker_fd(server->pw), .ready = hear_poold};
     if ((code = loop_watch(&server->loop, &server->pw_watch, EPOLLIN)) != 0 ||
@@ -194,6 +203,8 @@ server_run(struct server *server)
 void
 server_close(struct server *server)
 {
+    cgi_close(server);
+    MHD_run(server->mhd);
     MHD_stop_daemon(server->mhd);
     access_log_flush(&server->log);
     listeners_close(server);

@@ -6,6 +6,7 @@
 
 #include "common/err.h"
 #include "worker/host/access_log.h"
+#include "worker/host/cgi.h"
 #include "worker/host/files.h"
 #include "worker/host/loop.h"
 #include "worker/host/options.h"
@@ -30,6 +31,8 @@ struct server {
     struct listener listeners[LISTENERS_MAX];
     unsigned listener_count;
     bool is_accepting; /* the listeners are watched */
+    struct timeout_queue retry_queue;
+    struct timeout retry; /* full: looks again for room */
 
     /* Every connection that waits for its client is in one of these. */
     struct timeout_queue slow_queue;   /* heads and bodies: header_timeout */
@@ -45,6 +48,7 @@ struct server {
     bool is_over; /* the loop ends */
 
     struct files files; /* with --root */
+    struct cgi cgi;     /* with --cgi */
     struct access_log log;
 };
 
