@@ -263,6 +263,7 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	for file in $(EXAMPLES); do \
 	    install -D -m 644 $$file $(DESTDIR)$(SHAREDIR)/$${file#etc/} || exit 1; done
 	install -m 644 etc/rsyslog-poold.conf $(DESTDIR)$(SHAREDIR)/rsyslog.conf
+	install -m 644 etc/logrotate-poold $(DESTDIR)$(SHAREDIR)/logrotate
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(COMPLETIONDIR)
 	sed 's#^ExecStart=poold#ExecStart=$(SBINDIR)/poold#' etc/poold.service >$(DESTDIR)$(UNITDIR)/poold.service
 	install -m 644 etc/bash-completion/poolctl $(DESTDIR)$(COMPLETIONDIR)/poolctl
@@ -275,7 +276,7 @@ uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(INCLUDEDIR)/poolworker.h $(DESTDIR)$(LIBDIR)/libpoolworker.* $(DESTDIR)$(LIBDIR)/pkgconfig/poolworker.pc
 	for file in $(WORKER_EXAMPLES); do \
 	    rm -f $(DESTDIR)$(SHAREDIR)/examples/libpoolworker/$${file##*/}; done
-	rm -f $(DESTDIR)$(SHAREDIR)/poold.example.json $(DESTDIR)$(SHAREDIR)/poold.schema.json $(DESTDIR)$(SHAREDIR)/rsyslog.conf
+	rm -f $(DESTDIR)$(SHAREDIR)/poold.example.json $(DESTDIR)$(SHAREDIR)/poold.schema.json $(DESTDIR)$(SHAREDIR)/rsyslog.conf $(DESTDIR)$(SHAREDIR)/logrotate
 	rm -f $(DESTDIR)$(UNITDIR)/poold.service $(DESTDIR)$(COMPLETIONDIR)/poolctl
 	rm -f $(DESTDIR)$(LIBEXECDIR)/poold-engine $(DESTDIR)$(LIBEXECDIR)/poold-exec
 	for page in $(MANUAL); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done

@@ -22,6 +22,7 @@ static bool lists_are_sound(const struct record *record, const struct record_poo
 static bool runtime_is_sound(const struct record *record);
 static bool pool_is_sound(const struct record *record, uint32_t index);
 static bool settings_are_sound(const struct pool_settings *settings);
+static bool output_is_sound(const struct record *record, const struct record_pool *pool);
 static bool socket_is_sound(const struct record *record, uint32_t index);
 static bool unix_path_is_sound(const struct record_socket *socket);
 static bool text_is_inside(const struct record *record, uint32_t at);
@@ -125,10 +126,13 @@ pool_is_sound(const struct record *record, uint32_t index)
 {
     const struct record_pool *pool = &record->pools[index];
     if (!pool->present) {
-        const struct record_pool kept = {
-            .name = pool->name, .uid = pool->uid, .stop_signal = pool->stop_signal};
+        const struct record_pool kept = {.name = pool->name,
+                                         .uid = pool->uid,
+                                         .stop_signal = pool->stop_signal,
+                                         .output = pool->output,
+                                         .output_path = pool->output_path};
         return text_is_inside(record, pool->name) && pool->stop_signal < NSIG &&
-               memcmp(pool, &kept, sizeof kept) == 0;
+               output_is_sound(record, pool) && memcmp(pool, &kept, sizeof kept) == 0;
     }
     if (pool->present != 1 || !text_is_inside(record, pool->name) ||
         !text_is_inside(record, pool->user) || !path_is_absolute(record, pool->program) ||
@@ -141,7 +145,7 @@ pool_is_sound(const struct record *record, uint32_t index)
                               : pool->settings.ready == READY_COMMAND)
         return false;
     if (!lists_are_sound(record, pool) || !text_is_inside(record, pool->refused) ||
-        !text_is_inside(record, pool->output_path))
+        !output_is_sound(record, pool))
         return false;
     if (pool->socket_count > SOCKETS_A_POOL_MAX ||
         (uint64_t)pool->socket_first + pool->socket_count > record->header->sockets)
@@ -152,12 +156,20 @@ pool_is_sound(const struct record *record, uint32_t index)
     }
     return pool->umask <= 0777 && pool->handoff < HANDOFF_COUNT && pool->stop_signal >= 1 &&
            pool->stop_signal < NSIG && pool->drop_privileges <= 1 && pool->no_new_privs <= 1 &&
-           pool->output < OUTPUT_COUNT && pool->auto_start <= 1 && pool->set_nice <= 1 &&
-           pool->set_oom_score_adjust <= 1 && pool->nice >= -20 && pool->nice <= 19 &&
-           pool->oom_score_adjust >= -1000 && pool->oom_score_adjust <= 1000 &&
+           pool->auto_start <= 1 && pool->set_nice <= 1 && pool->set_oom_score_adjust <= 1 &&
+           pool->nice >= -20 && pool->nice <= 19 && pool->oom_score_adjust >= -1000 &&
+           pool->oom_score_adjust <= 1000 &&
            (pool->handoff != HANDOFF_STDIN || pool->socket_count <= 1) &&
            pool->settings.has_sockets == (pool->socket_count > 0) &&
            pool->settings.refused == (pool->refused != 0) && settings_are_sound(&pool->settings);
+}
+
+/* The keeper opens the file by its path. */
+static bool
+output_is_sound(const struct record *record, const struct record_pool *pool)
+{
+    return pool->output < OUTPUT_COUNT && text_is_inside(record, pool->output_path) &&
+           (pool->output != OUTPUT_FILE || path_is_absolute(record, pool->output_path));
 }
 
 static bool

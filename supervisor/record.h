@@ -33,8 +33,8 @@ struct record_strings {
 /* A pool's place in the list of pools is its number in every id, verb and saved state, so it stays
  * when the configuration is loaded again: the loader is given the configuration in force, and a pool
  * of the same name gets the same place. The place of a pool that was taken out keeps its name, with
- * `present` 0 and what its last workers need to drain (stop_signal, uid), for as long as poold
- * lives: when the name comes back, so do its place and the count of its generations. */
+ * `present` 0 and what its last workers need to drain (stop_signal, uid, output), for as long as
+ * poold lives: when the name comes back, so do its place and the count of its generations. */
 
 struct record_header {
     char magic[8];
@@ -80,10 +80,10 @@ struct record_header {
     X(STDIN,      "stdin")      /* one, as 0, blocking: FastCGI                              */ \
     X(NGINX,      "nginx")      /* from 3, NGINX="3;4;"                                      */ \
     X(FPM,        "fpm")        /* from 3, blocking, FPM_SOCKETS="address=3,address=4"       */
-/* Where a worker's stdout and stderr go. */
+/* What becomes of what a worker writes into its pipe, stdout and stderr: the engine reads it. */
 #define OUTPUTS(X)                                                                              \
-    X(EVENTS, "events") /* into the pipe that the engine reads, line by line (6060)          */ \
-    X(NULL,   "null")                                                                           \
+    X(EVENTS, "events") /* each line is an event (6060)                                      */ \
+    X(NULL,   "null")   /* nowhere                                                           */ \
     X(FILE,   NULL)     /* appended to output_path                                           */
 /* clang-format on */
 #define HANDOFF_(n, s) HANDOFF_##n,

@@ -19,6 +19,8 @@
                    in force has too is bound already                                       */ \
     X(LISTEN)   /* index: socket record. listen() again with the record's backlog, for workers \
                    set their own; a unix path that one has removed is put back -> RESTORED  */ \
+    X(OPEN)     /* index: pool record; argument: the asker's. Opens the file that the pool's output \
+                   goes to, and makes it when it is not there -> OPENED                    */ \
     X(UNBIND)   /* index: socket record. Closes it, removes a unix path                    */ \
     X(SPAWN)    /* worker, spawn kind. A second one is answered with the first's result    */ \
     X(SIGNAL)   /* worker, signo, argument: enum signal_target                             */ \
@@ -39,6 +41,9 @@
     X(BIND_RESULT)   /* index, error (0: bound), address text goes by the record            */ \
     X(RESTORED)      /* index: its path was gone. error (0: it is there again; EEXIST: something  \
                         else is; EXDEV: it has no second name)                             */ \
+    X(OPENED)        /* index, argument; error (0: it is open; ELOOP: a symbolic link is on the way; \
+                        ENXIO: it is no regular file; EMLINK: it has several names; EAGAIN: ask again).\
+                        Descriptor: to append to                                           */ \
     X(SPAWNED)       /* worker, pid. Descriptors: notify socket, output pipe (kind WORKER)  */ \
     X(SPAWN_FAILED)  /* worker, step, error                                                 */ \
     X(EXECUTED)      /* worker                                                              */ \

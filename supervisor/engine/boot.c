@@ -393,6 +393,8 @@ shell_create(struct shell *shell, const struct shell_options *options, struct er
         (r = add_sinks(shell, options, err)) != 0 ||
         (r = workers_create(&shell->workers, shell, shell->limits.workers_max, err)) != 0 ||
         (r = sockets_create(&shell->sockets, shell, shell->limits.pools_max, err)) != 0 ||
+        (r = outputs_create(&shell->outputs, shell, shell->limits.pools_max, workers_resume_output,
+                            shell->workers, err)) != 0 ||
         (r = control_create(&shell->control, shell, fds[2], err)) != 0)
         return r;
     filter_sinks(shell);
@@ -409,6 +411,7 @@ shell_destroy(struct shell *shell)
     sockets_destroy(&shell->sockets);
     config_destroy(&shell->config);
     workers_destroy(&shell->workers);
+    outputs_destroy(&shell->outputs);
     keeper_link_destroy(&shell->link);
     for (uint32_t i = 0; i < shell->sinks_len; i++)
         sink_destroy(&shell->sinks[i]);
@@ -435,6 +438,8 @@ shell_main(const struct shell_options *options)
         io_wake_at(shell.io, io_now()); /* for the first pools */
     }
     io_run(shell.io);
+    if (io_threads_work(shell.io))
+        _exit(shell.exit_status); /* with a disk that does not answer */
     shell_destroy(&shell);
     return shell.exit_status;
 }

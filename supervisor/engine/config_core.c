@@ -15,6 +15,8 @@ config_tell_core(struct shell *shell, uint32_t place, bool apply)
     const struct record_pool *record = &shell->record.pools[place];
     struct pool_view view;
     bool known = core_pool(shell->core, place, shell_now(shell), &view);
+    if (record->present || known)
+        outputs_tell(shell->outputs, place);
     if (!record->present) {
         struct event remove = {.kind = EV_POOL_REMOVE, .worker.pool = place, .by_operator = apply};
         if (known)

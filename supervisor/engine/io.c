@@ -1,15 +1,17 @@
 /* io.c - the engine's loop: the only file that includes uv.h.
  *
  * What is used of libuv, and why no more, is measured in the design notes: uv_poll, one timer, one
- * check and one idle handle. libuv runs timers before it polls, so the timer only notes that time has
- * come and starts the idle handle, which makes the poll return at once; what is decided about time is
- * decided in the check phase, when pending input has been seen. Each change of what a uv_poll waits for
- * is two system calls (out of the epoll set, and in again). */
+ * check and one idle handle; and its threads, for what may wait for a disk. libuv runs timers before it
+ * polls, so the timer only notes that time has come and starts the idle handle, which makes the poll
+ * return at once; what is decided about time is decided in the check phase, when pending input has
+ * been seen. Each change of what a uv_poll waits for is two system calls (out of the epoll set, and in
+ * again). */
 #include "supervisor/engine/io.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 #include <uv.h>
 
 struct io_watch {
@@ -26,6 +28,19 @@ struct io_watch {
     bool closed;
 };
 
+/* What a thread does. */
+struct io_work {
+    uv_fs_t fs;
+    struct io *io;
+    io_done_fn *done; /* NULL: nobody waits for it */
+    void *ctx;
+    struct io_work *next; /* in io.done */
+};
+
+/* Files of four hung disks at a time; a fifth waits. */
+#define THREADS      4
+#define THREADS_TEXT "4"
+
 struct io {
     uv_loop_t loop;
     uv_timer_t timer;
@@ -34,6 +49,9 @@ struct io {
     io_turn_fn *turn;
     void *ctx;
     struct io_watch *fired[IO_ORDER_COUNT], **fired_end[IO_ORDER_COUNT];
+    struct io_work *done, **done_end; /* what threads have finished */
+    uint32_t works;                   /* that threads have not finished */
+    bool threads_made;
     uint32_t watches; /* open */
     msec wake_at;
     msec time;               /* of this turn */
@@ -142,6 +160,23 @@ io_dispatch(struct io *io, enum io_order order)
 }
 
 static void
+io_dispatch_done(struct io *io)
+{
+    struct io_work *work = io->done;
+    io->done = NULL;
+    io->done_end = &io->done;
+    while (work != NULL) {
+        struct io_work *next = work->next;
+        if (work->done != NULL) {
+            work->done(work->ctx, work->fs.result);
+            io_note_callback(io);
+        }
+        free(work);
+        work = next;
+    }
+}
+
+static void
 io_on_check(uv_check_t *check)
 {
     struct io *io = check->data;
@@ -150,6 +185,7 @@ io_on_check(uv_check_t *check)
     io->time = begun.wall_ns / 1000000;
     for (enum io_order order = 0; order < IO_ORDER_COUNT; order++)
         io_dispatch(io, order);
+    io_dispatch_done(io);
     io->turn(io->ctx);
     io_note_callback(io);
     hold_add(&io->holds[HOLD_TURN], begun, io->marked);
@@ -199,6 +235,7 @@ io_create(struct io **out, io_turn_fn *turn, void *ctx, struct err *err)
     io->time = io_now();
     for (size_t i = 0; i < IO_ORDER_COUNT; i++)
         io->fired_end[i] = &io->fired[i];
+    io->done_end = &io->done;
     uv_timer_init(&io->loop, &io->timer);
     uv_check_init(&io->loop, &io->check);
     uv_idle_init(&io->loop, &io->idle);
@@ -220,7 +257,8 @@ io_destroy(struct io **at)
     uv_close((uv_handle_t *)&io->timer, NULL);
     uv_close((uv_handle_t *)&io->check, NULL);
     uv_close((uv_handle_t *)&io->idle, NULL);
-    uv_run(&io->loop, UV_RUN_DEFAULT); /* runs the close callbacks, nothing else is left */
+    uv_run(&io->loop, UV_RUN_DEFAULT); /* until handles and descriptors are closed */
+    io_dispatch_done(io);
     int r = uv_loop_close(&io->loop);
     assert(r == 0);
     free(io);
@@ -328,4 +366,90 @@ io_watch_close(struct io_watch **at)
     io_unlist(watch);
     uv_close((uv_handle_t *)&watch->poll, io_on_closed);
     *at = NULL;
+}
+
+/* --- threads */
+static void
+thread_wait(void *all_made)
+{
+    uv_sem_wait(all_made);
+}
+
+/* libuv aborts when it cannot make its threads (a limit of processes, no memory): so it is tried. */
+static bool
+threads_try(void)
+{
+    uv_thread_t threads[THREADS];
+    uv_sem_t all_made;
+    int made = 0;
+    if (uv_sem_init(&all_made, 0) != 0)
+        return false;
+    while (made < THREADS && uv_thread_create(&threads[made], thread_wait, &all_made) == 0)
+        made++;
+    for (int i = 0; i < made; i++)
+        uv_sem_post(&all_made);
+    for (int i = 0; i < made; i++)
+        uv_thread_join(&threads[i]);
+    uv_sem_destroy(&all_made);
+    return made == THREADS;
+}
+
+static void
+io_on_done(uv_fs_t *fs)
+{
+    struct io_work *work = fs->data;
+    struct io *io = work->io;
+    io->works--;
+    uv_fs_req_cleanup(fs);
+    work->next = NULL;
+    *io->done_end = work;
+    io->done_end = &work->next;
+}
+
+/* NULL: no thread can be had. */
+static struct io_work *
+work_create(struct io *io, io_done_fn *done, void *ctx)
+{
+    if (!io->threads_made) {
+        setenv("UV_THREADPOOL_SIZE", THREADS_TEXT, 1);
+        io->threads_made = threads_try();
+    }
+    struct io_work *work = io->threads_made ? calloc(1, sizeof *work) : NULL;
+    if (work == NULL)
+        return NULL;
+    *work = (struct io_work){.fs.data = work, .io = io, .done = done, .ctx = ctx};
+    io->works++;
+    return work;
+}
+
+int
+io_write(struct io *io, int fd, const char *bytes, size_t len, io_done_fn *done, void *ctx)
+{
+    assert(fd >= 0 && len > 0 && done != NULL);
+    struct io_work *work = work_create(io, done, ctx);
+    if (work == NULL)
+        return -EAGAIN;
+    /* libuv never writes to what a write is given. */
+    uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)bytes, (unsigned)MIN(len, (size_t)INT32_MAX));
+    int r = uv_fs_write(&io->loop, &work->fs, fd, &buffer, 1, -1, io_on_done);
+    assert(r == 0);
+    return 0;
+}
+
+void
+io_close_later(struct io *io, int fd)
+{
+    struct io_work *work = work_create(io, NULL, NULL);
+    if (work == NULL) {
+        close(fd);
+        return;
+    }
+    int r = uv_fs_close(&io->loop, &work->fs, fd, io_on_done);
+    assert(r == 0);
+}
+
+bool
+io_threads_work(const struct io *io)
+{
+    return io->works > 0;
 }

@@ -52,4 +52,17 @@ void io_watch_wake(struct io_watch *);
 /* After it returns fn is not called again and fd may be closed. May be called from any callback. */
 void io_watch_close(struct io_watch **);
 
+/* What may wait for a disk is done by a few threads, so that the loop never does.
+ *
+ * io_write: one write(2) of len bytes, borrowed until done is called; done gets what it returned, or
+ * a negative errno, at the end of a later turn's watches. Returns 0, or a negative errno when no
+ * thread can be had: then done is not called. io_close_later: close(2), some time. */
+typedef void io_done_fn(void *ctx, int64_t result);
+int io_write(struct io *, int fd, const char *bytes, size_t len, io_done_fn *done, void *ctx);
+void io_close_later(struct io *, int fd);
+
+/* A thread is still at work; perhaps it waits for a disk that never answers. Then the process ends by
+ * _exit: io_destroy and exit(3) wait for the threads. */
+bool io_threads_work(const struct io *);
+
 #endif

@@ -187,12 +187,15 @@ on_outside(struct shell *shell, int signo, uint32_t stops)
         on_stops(shell, stops);
         return;
     }
+    if (signo == SIGUSR1) {
+        outputs_reopen(shell->outputs);
+        return;
+    }
     struct event_fields fields = {0};
     fields_number(&fields, "signal", signo);
     events_emit(shell->events, EVENT_CONTROL_COMMAND, NULL, (struct worker_id){0}, &fields,
-                signo == SIGHUP ? "SIGHUP: the configuration is applied again"
-                                : "SIGUSR1 does nothing in this version: no output file is open");
-    if (signo == SIGHUP && !shell->stopping)
+                "SIGHUP: the configuration is applied again");
+    if (!shell->stopping)
         config_ask(shell->config, true);
 }
 
@@ -227,6 +230,9 @@ shell_on_report(void *ctx, const struct verb *verb, const int *fds, uint32_t cou
         return;
     case VERB_KEPT:
         config_on_kept(shell->config, verb);
+        return;
+    case VERB_OPENED:
+        outputs_on_opened(shell->outputs, verb, count > 0 ? fds[0] : -1);
         return;
     case VERB_RESTORED:
         sockets_restored(shell->sockets, verb);

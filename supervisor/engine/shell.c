@@ -160,6 +160,28 @@ shell_listen(struct shell *shell, uint32_t socket)
         shell_ask(shell, VERB_LISTEN, (struct verb){.index = socket});
 }
 
+bool
+shell_config_is_taking(const struct shell *shell)
+{
+    return shell->config != NULL && config_is_taking(shell->config);
+}
+
+bool
+shell_open_output(struct shell *shell, uint32_t pool, uint32_t file, uint64_t *out_request)
+{
+    if (shell_config_is_taking(shell))
+        return false;
+    shell_ask(shell, VERB_OPEN, (struct verb){.index = pool, .argument = file});
+    *out_request = shell->request;
+    return true;
+}
+
+enum output
+shell_output(const struct shell *shell, uint32_t pool, struct output_file **file)
+{
+    return outputs_of(shell->outputs, pool, file);
+}
+
 /* --- applying actions */
 
 /* Binds what is not bound yet; the last answer decides (shell_bind_result). */
@@ -304,6 +326,7 @@ apply(struct shell *shell, const struct action *action)
         control_roll_ended(shell->control, action);
         return;
     case ACT_POOL_GONE:
+        outputs_forget(shell->outputs, action->worker.pool);
         control_pool_gone(shell->control, action->worker.pool);
         return;
     case ACT_LEAVE:
@@ -390,6 +413,7 @@ arm(struct shell *shell)
     at = MIN(at, control_deadline(shell->control));
     at = MIN(at, workers_deadline(shell->workers));
     at = MIN(at, sockets_deadline(shell->sockets));
+    at = MIN(at, outputs_deadline(shell->outputs));
     for (uint32_t i = 0; i < shell->sinks_len; i++)
         at = MIN(at, sink_deadline(shell->sinks[i]));
     if (shell->boot_next != NONE || shell->config_more)
@@ -398,21 +422,36 @@ arm(struct shell *shell)
     shell->awaited_at = MAX(at, shell_now(shell));
 }
 
+/* What clients wait for, and what workers wrote. A file that takes nothing holds up nobody for longer
+ * than OUTPUT_PATIENCE_MS. */
+static bool
+is_drained(struct shell *shell)
+{
+    if (shell->control != NULL && !control_is_drained(shell->control) &&
+        shell_now(shell) < shell->leave_at)
+        return false;
+    return shell->outputs == NULL || outputs_are_written(shell->outputs);
+}
+
 /* True after LEAVE was asked: nothing is begun any more, the loop ends when the link has taken it, and
- * clients what waits for them. */
+ * clients what waits for them, and the disk the last lines. */
 static bool
 is_over(struct shell *shell)
 {
     if (!shell->left)
         return false;
-    bool drained = shell->control == NULL || control_is_drained(shell->control) ||
-                   shell_now(shell) >= shell->leave_at;
+    if (shell->outputs != NULL)
+        outputs_tick(shell->outputs, shell_now(shell));
     if (!keeper_link_flushed(shell->link))
         return true;
-    if (drained)
+    if (is_drained(shell)) {
+        if (shell->outputs != NULL)
+            outputs_tell_end(shell->outputs);
         io_stop(shell->io);
-    else
-        io_wake_at(shell->io, shell->leave_at);
+        return true;
+    }
+    msec at = shell->leave_at > shell_now(shell) ? shell->leave_at : MSEC_NEVER;
+    io_wake_at(shell->io, MIN(at, outputs_deadline(shell->outputs)));
     return true;
 }
 
@@ -436,6 +475,7 @@ shell_turn(void *ctx)
     }
     workers_tick(shell->workers, shell_now(shell));
     sockets_tick(shell->sockets, shell_now(shell));
+    outputs_tick(shell->outputs, shell_now(shell));
     control_tick(shell->control, shell_now(shell));
     for (uint32_t i = 0; i < shell->sinks_len; i++)
         sink_tick(shell->sinks[i], shell_now(shell));

@@ -60,6 +60,16 @@ const struct record_socket *shell_bind_failed(const struct shell *, uint32_t poo
 /* Has the keeper listen() again on a socket, if it is bound (VERB_LISTEN). */
 void shell_listen(struct shell *, uint32_t socket);
 
+/* Has the keeper open the pool's output file (VERB_OPEN), with the file's number for the answer, and
+ * sets the number of the question. False while the keeper's configuration may be another one: ask
+ * again later. */
+bool shell_open_output(struct shell *, uint32_t pool, uint32_t file, uint64_t *out_request);
+bool shell_config_is_taking(const struct shell *);
+
+/* Where the output of the pool's workers goes; file: of OUTPUT_FILE. */
+struct output_file;
+enum output shell_output(const struct shell *, uint32_t pool, struct output_file **file);
+
 /* What a worker says of its requests (REQUESTS=, ACTIVE=), which not every worker does. */
 struct worker_counts {
     uint64_t requests; /* served since its start */

@@ -6,6 +6,7 @@
 #include "supervisor/engine/config.h"
 #include "supervisor/engine/control.h"
 #include "supervisor/engine/keeper_link.h"
+#include "supervisor/engine/outputs.h"
 #include "supervisor/engine/shell.h"
 #include "supervisor/engine/sinks.h"
 #include "supervisor/engine/sockets.h"
@@ -47,6 +48,7 @@ struct shell {
     struct keeper_link *link;
     struct workers *workers;
     struct sockets *sockets;
+    struct outputs *outputs;
     struct control *control;
     struct config *config;
     struct state *state;

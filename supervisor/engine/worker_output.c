@@ -1,4 +1,5 @@
-/* worker_output.c - what workers write to stdout and stderr: lines, told as events, within bounds. */
+/* worker_output.c - what workers write to stdout and stderr: read, and told as events line by line within
+ * bounds, or given to a file (worker_file.c), or to nobody. */
 #include "supervisor/engine/workers_inside.h"
 
 #include <errno.h>
@@ -10,8 +11,10 @@
 
 #define LINES_SECOND   100u /* of output, a worker and second; the rest is counted, not told */
 #define READ_BYTES     512u /* at a time, of a living worker: each line may be an event of some 10 us */
-#define TURN_READS     8u   /* a worker and turn */
-#define LINE_MAX_BYTES 800u /* of output; the rest of a longer line begins a new one */
+#define TURN_READS     8u          /* a worker and turn */
+#define LINE_MAX_BYTES 800u        /* of an event; the rest of a longer line begins a new one */
+#define LINE_CAP_LEAST 1024u       /* of an unfinished line; each worker may have so much */
+#define LINES_KEPT_MAX (16u << 20) /* of all unfinished lines */
 
 void
 entry_tell_dropped_lines(struct workers *workers, struct entry *entry)
@@ -44,38 +47,64 @@ entry_tell_line(struct workers *workers, struct entry *entry, const char *line, 
                 entry->id, NULL, "%s", escaped);
 }
 
+void
+entry_drop_line(struct workers *workers, struct entry *entry)
+{
+    workers->line_bytes -= entry->line_cap;
+    free(entry->line);
+    entry->line = NULL;
+    entry->line_len = entry->line_cap = 0;
+}
+
+bool
+entry_keep_part(struct workers *workers, struct entry *entry, const char *bytes, size_t len,
+                size_t most)
+{
+    size_t wanted = entry->line_len + len, cap = MAX(entry->line_cap, LINE_CAP_LEAST);
+    if (wanted > most)
+        return false;
+    while (cap < wanted)
+        cap *= 2;
+    if (cap > entry->line_cap) {
+        size_t all = workers->line_bytes - entry->line_cap + cap;
+        bool is_allowed = cap == LINE_CAP_LEAST || all <= LINES_KEPT_MAX;
+        char *line = is_allowed ? realloc(entry->line, cap) : NULL;
+        if (line == NULL)
+            return false;
+        entry->line = line;
+        entry->line_cap = (uint32_t)cap;
+        workers->line_bytes = all;
+    }
+    memcpy(entry->line + entry->line_len, bytes, len);
+    entry->line_len += (uint32_t)len;
+    return true;
+}
+
+static void
+entry_tell_kept(struct workers *workers, struct entry *entry)
+{
+    if (entry->line != NULL)
+        entry_tell_line(workers, entry, entry->line, entry->line_len);
+    entry_drop_line(workers, entry);
+}
+
 /* Bytes without a newline: kept until the rest comes, or told when the line is full. */
 static void
-entry_keep_part(struct workers *workers, struct entry *entry, const char *bytes, size_t len)
+entry_tell_part(struct workers *workers, struct entry *entry, const char *bytes, size_t len)
 {
     while (len > 0) {
-        if (entry->line == NULL && (entry->line = malloc(LINE_MAX_BYTES)) == NULL)
-            return;
+        if (entry->line_len >= LINE_MAX_BYTES)
+            entry_tell_kept(workers, entry);
         size_t n = MIN(len, LINE_MAX_BYTES - entry->line_len);
-        memcpy(entry->line + entry->line_len, bytes, n);
-        entry->line_len = (uint16_t)(entry->line_len + n);
+        if (!entry_keep_part(workers, entry, bytes, n, LINE_MAX_BYTES))
+            return; /* out of memory */
         bytes += n;
         len -= n;
-        if (entry->line_len == LINE_MAX_BYTES) {
-            entry_tell_line(workers, entry, entry->line, entry->line_len);
-            entry->line_len = 0;
-        }
     }
 }
 
-void
-entry_end_line(struct workers *workers, struct entry *entry)
-{
-    if (entry->line == NULL)
-        return;
-    entry_tell_line(workers, entry, entry->line, entry->line_len);
-    free(entry->line);
-    entry->line = NULL;
-    entry->line_len = 0;
-}
-
 static void
-entry_output(struct workers *workers, struct entry *entry, const char *bytes, size_t len)
+entry_tell_lines(struct workers *workers, struct entry *entry, const char *bytes, size_t len)
 {
     while (len > 0) {
         const char *end = memchr(bytes, '\n', len);
@@ -83,13 +112,36 @@ entry_output(struct workers *workers, struct entry *entry, const char *bytes, si
         if (end != NULL && entry->line == NULL && n <= LINE_MAX_BYTES) {
             entry_tell_line(workers, entry, bytes, n);
         } else {
-            entry_keep_part(workers, entry, bytes, n);
+            entry_tell_part(workers, entry, bytes, n);
             if (end != NULL)
-                entry_end_line(workers, entry);
+                entry_tell_kept(workers, entry);
         }
         bytes += n + (end != NULL);
         len -= n + (end != NULL);
     }
+}
+
+void
+entry_end_line(struct workers *workers, struct entry *entry)
+{
+    struct output_file *file;
+    enum output output = shell_output(workers->shell, entry->id.pool, &file);
+    if (output == OUTPUT_EVENTS)
+        entry_tell_kept(workers, entry);
+    else if (file != NULL)
+        entry_write_end(workers, entry, file);
+    entry_drop_line(workers, entry);
+}
+
+static void
+entry_output(struct workers *workers, struct entry *entry, const char *bytes, size_t len)
+{
+    struct output_file *file;
+    enum output output = shell_output(workers->shell, entry->id.pool, &file);
+    if (output == OUTPUT_EVENTS)
+        entry_tell_lines(workers, entry, bytes, len);
+    else if (file != NULL)
+        entry_write(workers, entry, file, bytes, len);
 }
 
 bool
@@ -113,6 +165,12 @@ entry_read_output(struct workers *workers, struct entry *entry, size_t most)
 void
 entry_read_outputs(struct workers *workers, struct entry *entry, const struct portion *portion)
 {
+    struct output_file *file;
+    if (shell_output(workers->shell, entry->id.pool, &file) != OUTPUT_EVENTS) {
+        if (file == NULL || entry_may_write(workers, entry, file))
+            entry_read_output(workers, entry, sizeof workers->output);
+        return;
+    }
     for (uint32_t i = 0; i < TURN_READS; i++)
         if (!entry_read_output(workers, entry, READ_BYTES) || portion_is_over(portion))
             return;

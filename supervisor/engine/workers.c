@@ -16,7 +16,7 @@
 /* Bounds, each with its reason. */
 #define TURN_WORKERS     32u  /* descriptors read a loop turn: some 10 us each, 15 a death, */
 #define TURN_US          500u /* ... and the rest waits when it has been more */
-#define LAST_WORDS_READS 16u  /* 64 KiB: a pipe holds no more */
+#define LAST_WORDS_READS 16u  /* 1 MiB: no user's pipe holds more */
 
 /* --- what the epoll descriptor's data says: handle and which of the two descriptors */
 static uint64_t
@@ -41,6 +41,19 @@ entry_close_fd(struct workers *workers, int *fd)
     (void)epoll_do(workers, EPOLL_CTL_DEL, *fd, 0); /* ENOENT when it is paused */
     close(*fd);
     *fd = -1;
+}
+
+int
+entry_watch_output(struct workers *workers, struct entry *entry)
+{
+    return epoll_do(workers, EPOLL_CTL_ADD, entry->output_fd,
+                    tag_of((uint32_t)(entry - workers->entries), true));
+}
+
+void
+entry_unwatch_output(struct workers *workers, struct entry *entry)
+{
+    (void)epoll_do(workers, EPOLL_CTL_DEL, entry->output_fd, 0);
 }
 
 int
@@ -142,7 +155,7 @@ workers_attach(struct workers *workers, uint32_t handle, struct worker_id id, in
      * READY or be drained by signal, and both are told. */
     if (notify_fd >= 0 && entry_watch_messages(workers, handle) != 0)
         entry_close_fd(workers, &entry->notify_fd);
-    if (output_fd >= 0 && epoll_do(workers, EPOLL_CTL_ADD, output_fd, tag_of(handle, true)) != 0)
+    if (output_fd >= 0 && entry_watch_output(workers, entry) != 0)
         entry_close_fd(workers, &entry->output_fd);
 }
 
@@ -159,10 +172,11 @@ workers_detach(struct workers *workers, uint32_t handle)
     if (entry->id.generation == 0)
         return;
     entry_tell_dropped_lines(workers, entry);
+    entry_wait_end(workers, entry);
     entry_close_fd(workers, &entry->notify_fd);
     entry_close_fd(workers, &entry->output_fd);
+    entry_drop_line(workers, entry);
     free(entry->address);
-    free(entry->line);
     free(entry->status);
     free(entry->malformed);
     /* A paused handle stays in the list; its entry says that it is not paused any more. Until the

@@ -28,6 +28,9 @@ bool workers_read(struct workers *, struct portion *);
 /* Reads all that a dead worker has left behind, so that its end is told after its last words. */
 void workers_last_words(struct workers *, uint32_t handle);
 
+/* There is room in the file again, or it has ended: those that wait for it are read (outputs.h). */
+void workers_resume_output(void *workers, struct output_file *);
+
 /* Sends DRAIN=1 with DEADLINE_USEC. 0, or a negative errno: it gave no address, or cannot take it. */
 int workers_send_drain(struct workers *, uint32_t handle, msec limit);
 

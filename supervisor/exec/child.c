@@ -147,7 +147,7 @@ static void
 descriptors_take(const struct record_pool *pool, const struct spec *spec)
 {
     uint32_t kept = spec->sockets, pipe = 3u + spec->sockets;
-    if (spec->kind == SPAWN_WORKER && pool->output != OUTPUT_NULL) {
+    if (spec->kind == SPAWN_WORKER) {
         step(STEP_DESCRIPTORS, SYS3(SYS_dup3, pipe, 1, 0));
         step(STEP_DESCRIPTORS, SYS3(SYS_dup3, pipe, 2, 0));
         /* Servers open /dev/stderr, which is opening the pipe anew: that takes its owner. Who only

@@ -64,6 +64,11 @@ engine_kill(struct keeper *k)
 {
     if (k->engine.pid > 0)
         kill(k->engine.pid, SIGKILL);
+    /* One of its threads may wait for a dead disk, which no signal ends: it is left to init. */
+    if (k->engine.leaving) {
+        k->status = k->engine.leave_status;
+        k->done = true;
+    }
 }
 
 void
@@ -90,7 +95,8 @@ engine_read(struct keeper *k)
         [VERB_BIND] = socket_bind,   [VERB_LISTEN] = socket_listen, [VERB_UNBIND] = socket_unbind,
         [VERB_SPAWN] = spawn_asked,  [VERB_SIGNAL] = worker_signal, [VERB_RELEASE] = worker_release,
         [VERB_LIST] = messages_list, [VERB_LOAD] = next_load,       [VERB_TAKE] = next_take,
-        [VERB_DROP] = next_drop,     [VERB_KEEP] = next_load,       [VERB_LEAVE] = engine_leave};
+        [VERB_DROP] = next_drop,     [VERB_KEEP] = next_load,       [VERB_LEAVE] = engine_leave,
+        [VERB_OPEN] = output_asked};
     struct verb verb;
     /* No room for descriptors: should any come, the kernel closes them. */
     ssize_t size = recv(k->engine.link, &verb, sizeof verb, MSG_DONTWAIT | MSG_TRUNC);

@@ -235,6 +235,9 @@ void socket_bind(struct keeper *k, const struct verb *verb);
 void socket_listen(struct keeper *k, const struct verb *verb);
 void socket_unbind(struct keeper *k, const struct verb *verb);
 
+/* output.c: OPEN */
+void output_asked(struct keeper *k, const struct verb *verb);
+
 /* inherit.c */
 int inherited_open(struct keeper *k);
 int inherited_take(const struct keeper *k, const struct record_socket *record); /* -1: none fits */

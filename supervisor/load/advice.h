@@ -13,7 +13,8 @@ void advice_print(const struct record *, FILE *out);
 /* The part of it about accept queues that are longer than the kernel's cap. */
 void advice_print_queues(const struct record *, uint32_t cap, FILE *out);
 
-/* The part of it about what the pool's user may write: its program and its directory. */
+/* The part of it about what the pool's user may write: its program and its directory,
+ * and the directory of its output. */
 void advice_print_rights(const struct record *, const struct record_pool *, FILE *out);
 
 #endif

@@ -1,5 +1,5 @@
 /* advice_rights.c - programs and directories that their own pool may write: who takes over a worker
- * takes over its successors too, and for good. */
+ * takes over its successors too, and for good; or takes away what it has written. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,4 +73,11 @@ advice_print_rights(const struct record *record, const struct record_pool *pool,
         return; /* it may write everything, or is who poold is */
     advise(record, pool, "program", record_text(record, pool->program), out);
     advise(record, pool, "directory", record_text(record, pool->directory), out);
+    if (pool->output == OUTPUT_FILE) {
+        char directory[PATH_MAX];
+        snprintf(directory, sizeof directory, "%s", record_text(record, pool->output_path));
+        char *slash = strrchr(directory, '/');
+        slash[slash == directory] = '\0'; /* the root keeps its slash */
+        advise(record, pool, "output", directory, out);
+    }
 }

@@ -124,8 +124,9 @@ key_allowed(const struct config_key *key, char buf[KEY_ALLOWED_MAX])
         return "\"TERM\", \"QUIT\", \"INT\", \"HUP\", \"USR1\", \"USR2\" or \"WINCH\"";
     case VALUE_UMASK:
         return "an octal number in quotes, such as \"0022\",";
-    case VALUE_HANDOFF:
     case VALUE_OUTPUT:
+        return "\"events\", \"null\" or the absolute path of a file";
+    case VALUE_HANDOFF:
     case VALUE_PRESET:
     case VALUE_FACILITY:
     case VALUE_LEVEL:

@@ -74,6 +74,9 @@ struct load {
  * load->pointer. Returns whether it is right; else the member is as it was. */
 bool value_take(struct load *, const struct config_key *, const json_t *value, void *member);
 
+/* One of the words that keys of that type take. */
+bool value_take_word(struct load *, const struct config_key *, const json_t *value, uint8_t *);
+
 /* An octal number of three or four digits up to 0777, such as "0660". */
 bool mode_parse(const json_t *value, uint32_t *out);
 
@@ -93,6 +96,11 @@ bool value_take_environment(struct load *, const struct config_key *, const json
                             struct environment_draft *);
 bool value_take_ready(struct load *, const struct config_key *, const json_t *value,
                       struct ready_draft *);
+
+/* --- output.c */
+
+bool value_take_output(struct load *, const struct config_key *, const json_t *value,
+                       struct output_draft *);
 
 /* --- draft.c */
 
@@ -182,6 +190,11 @@ bool strings_put(struct load *, const char *joined, size_t bytes, size_t count,
 
 /* The programs of the command and the ready command, found in path, into its record. */
 void programs_resolve(struct load *, struct draft *, const char *path);
+
+/* --- output.c */
+
+/* Where the output of draft's pool goes, into its record; a file that cannot be one is refused. */
+void output_resolve(struct load *, struct draft *);
 
 /* --- address.c */
 

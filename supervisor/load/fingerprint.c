@@ -70,8 +70,6 @@ fingerprint_of(const struct load *load, const struct record_pool *pool)
     hash = mix_number(hash, (uint64_t)pool->nice);
     hash = mix_number(hash, pool->set_oom_score_adjust);
     hash = mix_number(hash, (uint64_t)pool->oom_score_adjust);
-    hash = mix_number(hash, pool->output);
-    hash = mix_text(hash, load, pool->output_path);
     hash = mix_number(hash, pool->handoff);
     hash = mix_number(hash, pool->socket_count);
     for (uint32_t i = 0; i < pool->socket_count; i++)

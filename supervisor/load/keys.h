@@ -16,7 +16,7 @@
     X(SIGNAL,      "signal name",               uint8_t)                   \
     X(UMASK,       "octal string",              uint32_t)                  \
     X(HANDOFF,     "word",                      uint8_t)                   \
-    X(OUTPUT,      "word",                      uint8_t)                   \
+    X(OUTPUT,      "word or absolute path",     struct output_draft)       \
     X(PRESET,      "word",                      uint8_t)                   \
     X(FACILITY,    "word",                      uint8_t)                   \
     X(LEVEL,       "word",                      uint8_t)                   \

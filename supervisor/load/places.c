@@ -128,9 +128,13 @@ places_put(struct load *load)
         struct record_pool place;
         memset(&place, 0, sizeof place);
         place.name = image_string(&load->image, place_name(load, i));
-        if (in_force != NULL && i < in_force->header->pools) {
-            place.uid = in_force->pools[i].uid; /* of workers that still drain */
-            place.stop_signal = in_force->pools[i].stop_signal;
+        if (in_force != NULL && i < in_force->header->pools) { /* for workers that still drain */
+            const struct record_pool *before = &in_force->pools[i];
+            place.uid = before->uid;
+            place.stop_signal = before->stop_signal;
+            place.output = before->output;
+            place.output_path =
+                image_string(&load->image, record_text(in_force, before->output_path));
         }
         buffer_add(&load->image.pools, &place, sizeof place);
     }

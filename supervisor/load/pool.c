@@ -51,6 +51,7 @@ resolve(struct load *load, struct draft *draft, const char *name, uint32_t place
     const char *path = environment_resolve(load, draft, identity);
     programs_resolve(load, draft, path);
     listen_resolve(load, draft, name, place, identity);
+    output_resolve(load, draft);
     if (identity == NULL)
         return;
     struct record_pool *record = &draft->record;

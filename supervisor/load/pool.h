@@ -35,6 +35,11 @@ struct ready_draft {
     const json_t *command; /* NULL: none */
 };
 
+struct output_draft {
+    enum output kind;
+    const char *path; /* OUTPUT_FILE */
+};
+
 struct signed_draft {
     int32_t value;
     bool is_set;
@@ -67,6 +72,7 @@ struct draft {
     const char *directory;
     const char *user, *group; /* NULL: not given */
     struct ready_draft ready;
+    struct output_draft output;
     struct limit_draft limits[RLIM_NLIMITS]; /* by RLIMIT_* */
     struct signed_draft nice, oom_score_adjust;
     uint32_t queue_length;

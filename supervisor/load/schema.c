@@ -15,6 +15,7 @@
 #define MODE_PATTERN     "^0?[0-7]{3}$"
 #define SIGNAL_PATTERN   "^(SIG)?(TERM|QUIT|INT|HUP|USR1|USR2|WINCH)$"
 #define SIZE_PATTERN     "^(0|[0-9]+([kMGT]B|[KMGT]iB|B))$"
+#define FILE_PATTERN     "^(/[^/]+)+$"
 #define VARIABLE_PATTERN                                                                           \
     "^(\\$schema|\\$comment|(?!LISTEN_|NOTIFY_SOCKET$|WATCHDOG_|POOLD_)[A-Za-z_][A-Za-z0-9_]*)$"
 #define ADDRESS_PATTERN                                                                            \
@@ -149,8 +150,9 @@ type_of(const struct config_key *key)
         return string_like(SIGNAL_PATTERN);
     case VALUE_UMASK:
         return string_like(MODE_PATTERN);
-    case VALUE_HANDOFF:
     case VALUE_OUTPUT:
+        return json_pack("{s:[o, o]}", "anyOf", words(key->type), string_like(FILE_PATTERN));
+    case VALUE_HANDOFF:
     case VALUE_PRESET:
     case VALUE_FACILITY:
     case VALUE_LEVEL:

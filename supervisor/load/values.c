@@ -134,9 +134,8 @@ take_UMASK(struct load *load, const struct config_key *key, const json_t *value,
     return false;
 }
 
-/* One of the words that keys of that type take. */
-static bool
-take_word(struct load *load, const struct config_key *key, const json_t *value, uint8_t *out)
+bool
+value_take_word(struct load *load, const struct config_key *key, const json_t *value, uint8_t *out)
 {
     size_t count;
     const char *const *words = key_words(key->type, &count);
@@ -158,23 +157,10 @@ take_word(struct load *load, const struct config_key *key, const json_t *value, 
     return value_refuse_near(load, key, value, &nearest);
 }
 
-#define take_HANDOFF  take_word
-#define take_PRESET   take_word
-#define take_FACILITY take_word
-#define take_LEVEL    take_word
-
-static bool
-take_OUTPUT(struct load *load, const struct config_key *key, const json_t *value, uint8_t *out)
-{
-    if (json_is_string(value) && json_string_value(value)[0] == '/') {
-        char allowed[KEY_ALLOWED_MAX], found[JSON_FOUND_MAX];
-        problem_add(&load->problems, &load->pointer, PROBLEM_AT_VALUE,
-                    "found %s, but %s is needed; this version does not write to files yet",
-                    json_found(value, found), key_allowed(key, allowed));
-        return false;
-    }
-    return take_word(load, key, value, out);
-}
+#define take_HANDOFF  value_take_word
+#define take_PRESET   value_take_word
+#define take_FACILITY value_take_word
+#define take_LEVEL    value_take_word
 
 #define take_SIGNED      value_take_signed
 #define take_LIMIT_SIZE  value_take_limit
@@ -236,6 +222,7 @@ take_GROUP(struct load *load, const struct config_key *key, const json_t *value,
 #define take_POOLS       value_take_object
 #define take_ENVIRONMENT value_take_environment
 #define take_READY       value_take_ready
+#define take_OUTPUT      value_take_output
 
 bool
 value_take(struct load *load, const struct config_key *key, const json_t *value, void *member)

@@ -144,13 +144,6 @@ def handoff_fpm_names_the_addresses_and_blocks(box):
 
 
 @claim()
-def null_output_goes_nowhere(box):
-    _, sections = dump(box, [], output="null")
-    held = descriptors(sections)
-    assert [held[n][0] for n in (0, 1, 2)] == ["/dev/null"] * 3, held
-
-
-@claim()
 def what_a_worker_with_null_output_says_is_no_event(box):
     pool = {"command": [box.program("fixture_talk"), "lines", "20"], "ready": "notify"}
     poold = box.poold({"silent": {**pool, "output": "null"}, "loud": pool})

@@ -83,6 +83,9 @@ shell_begin(int state_fd)
                      0);
     assert_int_equal(workers_create(&shell.workers, &shell, WORKERS, NULL), 0);
     assert_int_equal(sockets_create(&shell.sockets, &shell, BLOB_POOLS_MAX, NULL), 0);
+    assert_int_equal(outputs_create(&shell.outputs, &shell, BLOB_POOLS_MAX, workers_resume_output,
+                                    shell.workers, NULL),
+                     0);
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     assert_int_equal(control_create(&shell.control, &shell, listener, NULL), 0);
     assert_int_equal(config_create(&shell.config, &shell), 0);
@@ -98,6 +101,7 @@ shell_die(void)
     sockets_destroy(&shell.sockets);
     config_destroy(&shell.config);
     workers_destroy(&shell.workers);
+    outputs_destroy(&shell.outputs);
     keeper_link_destroy(&shell.link);
     events_destroy(&shell.events);
     io_destroy(&shell.io);

@@ -184,6 +184,16 @@ as_root_what_a_pools_own_user_may_write_is_named(void **state)
     advice = advice_on(pool);
     assert_string_equal(advice, want);
     free(advice);
+
+    snprintf(pool, sizeof pool,
+             "\"p\": {\"command\": [\"/bin/true\"], \"output\": \"%s/log\", \"identity\": "
+             "{\"user\": \"daemon\"}}",
+             dir);
+    snprintf(want, sizeof want,
+             "warning: pool \"p\": its user \"daemon\" may write %s, where its output is\n", dir);
+    advice = advice_on(pool);
+    assert_string_equal(advice, want);
+    free(advice);
     unlink(program);
     rmdir(dir);
 }

@@ -335,7 +335,6 @@ the_fingerprint_changes_with_all_that_takes_new_processes_and_with_nothing_else(
         "\"listen\": [\"unix:/y\", \"unix:/x\"]",
         "\"listen\": [\"unix:/x\"], \"handoff\": \"fd\"",
         "\"identity\": {\"user\": \"root\", \"no_new_privileges\": false}",
-        "\"output\": \"null\"",
         "\"limits\": {\"nofile\": 64}",
         "\"limits\": {\"nofile\": 65}",
         "\"limits\": {\"nice\": 19}",
@@ -347,6 +346,8 @@ the_fingerprint_changes_with_all_that_takes_new_processes_and_with_nothing_else(
         "\"workers\": {\"min\": 2}, \"recycling\": {\"surge\": 2, \"overlap\": false}",
         "\"failure\": {\"rapid_fail\": false}, \"auto_start\": false",
         "\"recycling\": {\"on_config_change\": false}, \"queue_length\": 5",
+        "\"output\": \"null\"",
+        "\"output\": \"/tmp/poold-test-output\"",
     };
     enum { RECYCLE = sizeof recycle / sizeof recycle[0] };
     uint64_t plain = fingerprint(""), seen[RECYCLE];

@@ -156,18 +156,6 @@ a_limit_that_cannot_be_is_refused(void **state)
 }
 
 static void
-output_is_events_or_null_and_no_file_yet(void **state)
-{
-    (void)state;
-    struct compiled compiled = compile_pool("\"output\": \"null\"");
-    assert_int_equal(good_pool(&compiled)->output, OUTPUT_NULL);
-    compiled_fini(&compiled);
-    expect_refused(
-        "\"output\": \"/var/log/x\"",
-        "but \"events\" or \"null\" is needed; this version does not write to files yet");
-}
-
-static void
 as_root_named_groups_stand_in_for_those_of_the_database(void **state)
 {
     (void)state;
@@ -405,7 +393,6 @@ main(void)
         cmocka_unit_test(limits_are_soft_and_hard_in_the_kernels_units),
         cmocka_unit_test(as_root_a_limit_may_be_none),
         cmocka_unit_test(a_limit_that_cannot_be_is_refused),
-        cmocka_unit_test(output_is_events_or_null_and_no_file_yet),
         cmocka_unit_test(as_root_named_groups_stand_in_for_those_of_the_database),
         cmocka_unit_test(stdin_takes_one_socket_and_it_blocks),
         cmocka_unit_test(every_preset_fills_what_was_measured),

@@ -92,7 +92,8 @@ record_walk(const struct record *record)
     for (uint32_t i = 0; i < header->pools; i++) {
         const struct record_pool *pool = &record->pools[i];
         sum += string_walk(record, pool->name) + string_walk(record, pool->program) +
-               string_walk(record, pool->directory) + string_walk(record, pool->user);
+               string_walk(record, pool->directory) + string_walk(record, pool->user) +
+               string_walk(record, pool->output_path);
         sum += strings_walk(record, &pool->argv) + strings_walk(record, &pool->env) +
                strings_walk(record, &pool->ready);
         for (uint32_t j = 0; j < pool->group_count; j++) {
@@ -223,6 +224,8 @@ no_shorter_piece_of_it_is_accepted(void **state)
     X(no_workers,                      p[0].settings.workers_max = 0)                        \
     X(too_many_workers,                p[0].settings.workers_max = 1025)                     \
     X(min_above_max,                   p[0].settings.workers_min = 2)                        \
+    X(output_path_outside,             p[0].output_path = UINT32_MAX)                        \
+    X(output_path_relative,            p[0].output = OUTPUT_FILE; p[0].output_path = p[0].user) \
     X(no_surge,                        p[0].settings.surge = 0)                              \
     X(no_failures,                     p[0].settings.max_failures = 0)                       \
     X(too_many_failures,               p[0].settings.max_failures = FAILURES_MAX + 1)        \
