@@ -252,6 +252,9 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	install -m 755 $(B)/poold-engine $(B)/poold-exec $(DESTDIR)$(LIBEXECDIR)
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
 	install -m 644 worker/lib/poolworker.h $(DESTDIR)$(INCLUDEDIR)
+	install -D -m 644 worker/bindings/poolworker.py $(DESTDIR)$(SHAREDIR)/bindings/poolworker.py
+	for file in $(PYTHON_EXAMPLES); do \
+	    install -D -m 644 $$file $(DESTDIR)$(SHAREDIR)/bindings/$${file#worker/bindings/} || exit 1; done
 	install -m 644 $(B)/libpoolworker.a $(POOLWORKER_SO) $(DESTDIR)$(LIBDIR)
 	ln -sf $(notdir $(POOLWORKER_SO)) $(DESTDIR)$(LIBDIR)/libpoolworker.so
 	sed 's#@PREFIX@#$(PREFIX)#;s#@LIBDIR@#$(LIBDIR)#;s#@INCLUDEDIR@#$(INCLUDEDIR)#;s#@VERSION@#$(VERSION)#' \
@@ -274,6 +277,9 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(SBINDIR)/poold $(DESTDIR)$(BINDIR)/poolctl $(DESTDIR)$(BINDIR)/poolworker
 	rm -f $(DESTDIR)$(INCLUDEDIR)/poolworker.h $(DESTDIR)$(LIBDIR)/libpoolworker.* $(DESTDIR)$(LIBDIR)/pkgconfig/poolworker.pc
+	rm -f $(DESTDIR)$(SHAREDIR)/bindings/poolworker.py
+	for file in $(PYTHON_EXAMPLES); do rm -f $(DESTDIR)$(SHAREDIR)/bindings/$${file#worker/bindings/}; done
+	-find $(DESTDIR)$(SHAREDIR)/bindings -depth -type d -exec rmdir {} + 2>/dev/null
 	for file in $(WORKER_EXAMPLES); do \
 	    rm -f $(DESTDIR)$(SHAREDIR)/examples/libpoolworker/$${file##*/}; done
 	rm -f $(DESTDIR)$(SHAREDIR)/poold.example.json $(DESTDIR)$(SHAREDIR)/poold.schema.json $(DESTDIR)$(SHAREDIR)/rsyslog.conf $(DESTDIR)$(SHAREDIR)/logrotate
@@ -295,6 +301,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | \
 	    awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
+PYTHON_EXAMPLES := $(shell find worker/bindings/examples -type f)
 WORKER_EXAMPLES := $(wildcard worker/lib/examples/*)
 MANUAL := $(wildcard man/*.[1-9])
 EXAMPLES := $(shell find etc/examples -type f)
