@@ -1,5 +1,7 @@
 /* inherit.c - listening sockets that poold was started with, as sd_listen_fds(3) has it: so a user
  * who is not root serves port 80, and no connection is refused before poold runs. */
+#include <netinet/in.h>
+
 #include "supervisor/keeper/keeper.h"
 
 #define INHERITED_MAX 256
@@ -23,23 +25,26 @@ inherited_open(struct keeper *k)
     return 0;
 }
 
-/* Whether it is a stream socket, and the address that it is bound to. */
+/* Whether it is a stream socket with the address, for IPv4 too where that is wanted. */
 static bool
-inherited_name(int fd, struct sockaddr_storage *name)
+inherited_fits(int fd, const struct record_socket *record)
 {
-    int type;
-    socklen_t length = sizeof *name, size = sizeof type;
-    memset(name, 0, sizeof *name);
-    return getsockname(fd, (struct sockaddr *)name, &length) == 0 &&
-           getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+    int type, only = !record->dual;
+    struct sockaddr_storage name = {0};
+    socklen_t length = sizeof name, size = sizeof type;
+    return getsockname(fd, (struct sockaddr *)&name, &length) == 0 &&
+           memcmp(&name, record->sockaddr, record->length) == 0 &&
+           getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM &&
+           (record->family != AF_INET6 ||
+            (getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, &size) == 0 &&
+             only == !record->dual));
 }
 
 int
 inherited_take(const struct keeper *k, const struct record_socket *record)
 {
-    struct sockaddr_storage name;
     for (int fd = k->inherited; fd < k->inherited + k->inherited_count; fd++) {
-        if (!inherited_name(fd, &name) || memcmp(&name, record->sockaddr, record->length) != 0)
+        if (!inherited_fits(fd, record))
             continue;
         /* A copy: it is there still when this one is closed and then wanted again. */
         int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -56,12 +61,10 @@ void
 inherited_check(struct keeper *k)
 {
     const struct record *record = &k->record;
-    struct sockaddr_storage name;
     int unwanted = 0;
     for (int fd = k->inherited; fd < k->inherited + k->inherited_count; fd++) {
-        uint32_t i = inherited_name(fd, &name) ? 0 : record->header->sockets;
-        while (i < record->header->sockets &&
-               memcmp(&name, record->sockets[i].sockaddr, record->sockets[i].length) != 0)
+        uint32_t i = 0;
+        while (i < record->header->sockets && !inherited_fits(fd, &record->sockets[i]))
             i++;
         if (i == record->header->sockets) {
             unwanted++;
