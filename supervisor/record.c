@@ -156,9 +156,9 @@ pool_is_sound(const struct record *record, uint32_t index)
     }
     return pool->umask <= 0777 && pool->handoff < HANDOFF_COUNT && pool->stop_signal >= 1 &&
            pool->stop_signal < NSIG && pool->drop_privileges <= 1 && pool->no_new_privs <= 1 &&
-           pool->auto_start <= 1 && pool->set_nice <= 1 && pool->set_oom_score_adjust <= 1 &&
-           pool->nice >= -20 && pool->nice <= 19 && pool->oom_score_adjust >= -1000 &&
-           pool->oom_score_adjust <= 1000 &&
+           pool->auto_start <= 1 && pool->shuts_sockets <= 1 && pool->set_nice <= 1 &&
+           pool->set_oom_score_adjust <= 1 && pool->nice >= -20 && pool->nice <= 19 &&
+           pool->oom_score_adjust >= -1000 && pool->oom_score_adjust <= 1000 &&
            (pool->handoff != HANDOFF_STDIN || pool->socket_count <= 1) &&
            pool->settings.has_sockets == (pool->socket_count > 0) &&
            pool->settings.refused == (pool->refused != 0) && settings_are_sound(&pool->settings);

@@ -12,7 +12,7 @@
 #include "supervisor/core/settings.h"
 
 #define RECORD_MAGIC       "poold.cf"
-#define RECORD_VERSION     4u
+#define RECORD_VERSION     5u
 #define SOCKETS_A_POOL_MAX 64u
 /* "/w/" and 32 digits, the name of a notify socket, must fit in a socket address with it. */
 #define RECORD_RUNTIME_MAX      60u
@@ -139,7 +139,9 @@ struct record_pool {
     uint8_t no_new_privs;    /* bool */
     uint8_t output;          /* enum output */
     uint8_t auto_start;      /* bool */
-    uint8_t reserved[4];
+    uint8_t shuts_sockets;   /* bool: of what it listened on before this change something is outside
+                                listen_addresses: nobody can connect to what it has no more */
+    uint8_t reserved[3];
     struct pool_settings settings;
 };
 

@@ -14,9 +14,8 @@
 /* clang-format off */
 /* Engine to keeper. */
 #define VERB_QUESTIONS(X)                                                                     \
-    X(BIND)     /* index: socket record. Binds and listens -> BIND_RESULT. argument: 1: a    \
-                   record of the configuration that LOADED brought; one that the configuration \
-                   in force has too is bound already                                       */ \
+    X(BIND)     /* index: socket record. Binds and listens -> BIND_RESULT. argument: enum    \
+                   bind_what; one that the configuration in force has too is bound already */ \
     X(LISTEN)   /* index: socket record. listen() again with the record's backlog, for workers \
                    set their own; a unix path that one has removed is put back -> RESTORED  */ \
     X(OPEN)     /* index: pool record; argument: the asker's. Opens the file that the pool's output \
@@ -102,6 +101,10 @@ enum spawn_kind {
 }; /* COMMAND: the pool's ready command. It has the
                                                     worker's id, identity and environment, but no
                                                     sockets, and is told apart by kind */
+/* IN_FORCE: a record of the configuration in force. NEXT: of what LOADED brought. BESIDE: the same, and
+ * sockets in force that are in the way, on the same port, may share it for the instant of the bind;
+ * those that TAKE takes out take no new connection any more. */
+enum bind_what { BIND_IN_FORCE, BIND_NEXT, BIND_BESIDE };
 enum signal_target { TARGET_PID, TARGET_GROUP };
 enum worker_phase { PHASE_SPAWNED, PHASE_EXECUTED, PHASE_EXEC_FAILED, PHASE_EXITED };
 

@@ -40,8 +40,12 @@ config_bind_step(struct config *config)
         if (!pool_is_bound(shell, after->sockets[config->next].pool) ||
             plan_socket_before(&shell->record, after, config->next) != NONE)
             continue;
+        /* Workers that are left alone know nothing of what would be bound in their way. */
+        bool recycles = after->pools[after->sockets[config->next].pool].settings.on_config_change;
         config->binds_open++;
-        shell_ask(shell, VERB_BIND, (struct verb){.index = config->next, .argument = 1});
+        shell_ask(
+            shell, VERB_BIND,
+            (struct verb){.index = config->next, .argument = recycles ? BIND_BESIDE : BIND_NEXT});
     }
     if (config->next < sockets || config->binds_open > 0)
         return;

@@ -134,7 +134,9 @@ struct workers {
 };
 
 struct socket_slot {
-    int fd; /* -1: not bound */
+    int fd;          /* -1: not bound */
+    bool given;      /* poold was started with it */
+    bool in_the_way; /* of one that was bound beside it */
     dev_t path_device;
     ino_t path_inode; /* of a unix listener's path, so that only ours is removed */
     char link[36];    /* another name of it, in the runtime directory; "": none */
@@ -227,8 +229,10 @@ void next_bind(struct keeper *k, const struct verb *verb);
 
 /* listen.c */
 struct socket_slot *sockets_map(const struct record *record); /* none of them bound; or NULL */
-/* One that is bound stays so; mode, owner and backlog become the record's. */
-int socket_open(struct keeper *k, struct socket_slot *slot, const struct record_socket *record);
+/* One that is bound stays so; mode, owner and backlog become the record's. beside: also where our own
+ * are in the way. */
+int socket_open(struct keeper *k, struct socket_slot *slot, const struct record_socket *record,
+                bool beside);
 void socket_close(struct keeper *k, struct socket_slot *slot, const struct record_socket *record);
 void sockets_close(struct keeper *k);
 void socket_bind(struct keeper *k, const struct verb *verb);
@@ -237,6 +241,13 @@ void socket_unbind(struct keeper *k, const struct verb *verb);
 
 /* output.c: OPEN */
 void output_asked(struct keeper *k, const struct verb *verb);
+
+/* beside.c */
+/* fd, which could not be bound: bound and listening all the same if our own sockets alone are in the
+ * way, and if nobody else can come beside it then. Returns 0 or -EADDRINUSE. */
+int socket_bind_beside(struct keeper *k, int fd, const struct record_socket *record);
+/* Nobody can connect to it any more; who holds it accepts those who have. Not of a unix one. */
+void socket_retire(const struct socket_slot *slot, const struct record_socket *record);
 
 /* inherit.c */
 int inherited_open(struct keeper *k);

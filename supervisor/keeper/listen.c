@@ -8,16 +8,20 @@
 #define STREAM(record) (SOCK_STREAM | SOCK_CLOEXEC | ((record)->blocking ? 0 : SOCK_NONBLOCK))
 
 static int
-inet_bind(const struct record_socket *record)
+inet_bind(struct keeper *k, const struct record_socket *record, bool beside)
 {
     const int on = 1, only = !record->dual;
-    int fd = socket(record->family, STREAM(record), 0);
+    int fd = socket(record->family, STREAM(record), 0), error;
     if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
         (record->family == AF_INET ||
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) == 0) &&
         bind(fd, (const struct sockaddr *)(const void *)record->sockaddr, record->length) == 0)
         return fd;
-    int error = -errno;
+    error = -errno;
+    if (error == -EADDRINUSE && beside)
+        error = socket_bind_beside(k, fd, record);
+    if (error == 0)
+        return fd;
     fd_close(&fd);
     return error;
 }
@@ -132,15 +136,18 @@ unix_path_adjust(const struct socket_slot *slot, const struct record_socket *rec
 }
 
 int
-socket_open(struct keeper *k, struct socket_slot *slot, const struct record_socket *record)
+socket_open(struct keeper *k, struct socket_slot *slot, const struct record_socket *record,
+            bool beside)
 {
     bool is_unix = record->family == AF_UNIX;
     if (slot->fd >= 0 && is_unix)
         unix_path_adjust(slot, record);
-    if (slot->fd < 0)
+    if (slot->fd < 0) {
         slot->fd = inherited_take(k, record);
+        slot->given = slot->fd >= 0;
+    }
     if (slot->fd < 0)
-        slot->fd = is_unix ? unix_bind(k, slot, record) : inet_bind(record);
+        slot->fd = is_unix ? unix_bind(k, slot, record) : inet_bind(k, record, beside);
     int error = MIN(slot->fd, 0);
     if (error == 0) /* as the hand-off wants it, which may have changed */
         fcntl(slot->fd, F_SETFL, record->blocking ? 0 : O_NONBLOCK);
@@ -157,8 +164,9 @@ socket_bind(struct keeper *k, const struct verb *verb)
     if (verb->argument != 0)
         next_bind(k, verb);
     else if (verb->index < k->record.header->sockets)
-        message_answer(k, *verb, VERB_BIND_RESULT, STEP_NONE,
-                       -socket_open(k, &k->sockets[verb->index], &k->record.sockets[verb->index]));
+        message_answer(
+            k, *verb, VERB_BIND_RESULT, STEP_NONE,
+            -socket_open(k, &k->sockets[verb->index], &k->record.sockets[verb->index], false));
 }
 
 /* listen() on a socket that listens just sets its backlog. Only of a path that was lost there is

@@ -32,7 +32,8 @@ next_bind(struct keeper *k, const struct verb *verb)
         return;
     int error = 0;
     if (socket_in_force(k, verb->index) == NONE)
-        error = socket_open(k, &next->sockets[verb->index], &next->record.sockets[verb->index]);
+        error = socket_open(k, &next->sockets[verb->index], &next->record.sockets[verb->index],
+                            verb->argument == BIND_BESIDE);
     message_answer(k, *verb, VERB_BIND_RESULT, STEP_NONE, -error);
 }
 
@@ -118,10 +119,17 @@ next_take(struct keeper *k, const struct verb *verb)
         if (before == NONE)
             continue;
         next->sockets[i] = k->sockets[before];
+        next->sockets[i].in_the_way = false;
         k->sockets[before].fd = -1;
-        socket_open(k, &next->sockets[i], &next->record.sockets[i]);
+        socket_open(k, &next->sockets[i], &next->record.sockets[i], false);
     }
-    /* What is left of the old one goes the way of what is not wanted. */
+    /* What is left of the old one goes the way of what is not wanted; its workers end later. */
+    for (uint32_t i = 0; i < k->record.header->sockets; i++) {
+        uint32_t pool = k->record.sockets[i].pool;
+        if (k->sockets[i].in_the_way ||
+            (pool < next->record.header->pools && next->record.pools[pool].shuts_sockets))
+            socket_retire(&k->sockets[i], &k->record.sockets[i]);
+    }
     struct next taken = *next;
     *next = (struct next){
         .link = -1, .fd = k->loaded[LOADED_CONFIG], .record = k->record, .sockets = k->sockets};

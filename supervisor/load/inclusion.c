@@ -128,6 +128,17 @@ inclusion_allows(const struct inclusion *inclusion, const struct record_socket *
     return false;
 }
 
+bool
+inclusion_allows_all(const struct inclusion *inclusion, const struct record *record,
+                     const struct record_pool *pool)
+{
+    for (uint32_t i = 0; i < pool->socket_count; i++) {
+        if (!inclusion_allows(inclusion, &record->sockets[pool->socket_first + i]))
+            return false;
+    }
+    return true;
+}
+
 static in_port_t
 port_of(const struct record_socket *socket)
 {

@@ -31,6 +31,10 @@ bool inclusion_is_wildcard(const struct record_socket *);
 /* Whether an address that is no wildcard may be listened on. */
 bool inclusion_allows(const struct inclusion *, const struct record_socket *);
 
+/* The same of every socket of a pool in that configuration. */
+bool inclusion_allows_all(const struct inclusion *, const struct record *,
+                          const struct record_pool *);
+
 /* The i-th address that the wildcard stands for: sets it in *out, a copy of the wildcard, with
  * "ADDRESS:PORT" in text. False: there are no more. */
 #define INCLUSION_TEXT_MAX 64

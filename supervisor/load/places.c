@@ -113,6 +113,14 @@ place_of(const struct load *load, const char *name)
     return owner->file == load->pointer.file && owner->path == load->pointer.path ? place : NONE;
 }
 
+bool
+place_shuts_sockets(const struct load *load, uint32_t place)
+{
+    const struct record *in_force = load->options->in_force;
+    return in_force != NULL && place < in_force->header->pools &&
+           !inclusion_allows_all(&load->inclusion, in_force, &in_force->pools[place]);
+}
+
 void
 places_put(struct load *load)
 {
@@ -135,6 +143,7 @@ places_put(struct load *load)
             place.output = before->output;
             place.output_path =
                 image_string(&load->image, record_text(in_force, before->output_path));
+            place.shuts_sockets = place_shuts_sockets(load, i);
         }
         buffer_add(&load->image.pools, &place, sizeof place);
     }

@@ -32,6 +32,9 @@ uint32_t place_of(const struct load *, const char *name);
  * places of all pools, by name alone, into the image. */
 void places_put(struct load *);
 
+/* Whether the pool that has the place in force listens outside of `listen_addresses`. */
+bool place_shuts_sockets(const struct load *, uint32_t place);
+
 /* The name of the pool at a place. */
 const char *place_name(const struct load *, uint32_t place);
 

@@ -94,6 +94,7 @@ put_record(struct load *load, struct draft *draft, const char *name, uint32_t pl
     put_limits(load, draft);
     value_list_put(load, draft);
     finish_settings(draft);
+    draft->record.shuts_sockets = place_shuts_sockets(load, place);
     if (image->is_full) {
         refuse_full(load, name);
         return;

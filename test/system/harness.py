@@ -8,6 +8,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 
 import load
@@ -34,6 +35,14 @@ def claim(limit=30, root=False, needs=()):
         return function
 
     return mark
+
+
+def refusing(names):
+    """What poold is started by so that the kernel refuses it some calls (fixture/refuse.py)."""
+    if os.uname().machine not in ("x86_64", "aarch64"):
+        raise Skip(f"the filter is not written for {os.uname().machine}")
+    fixture = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fixture", "refuse.py")
+    return (sys.executable, fixture, names)
 
 
 class Box:

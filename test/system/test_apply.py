@@ -156,16 +156,6 @@ def an_address_in_use_refuses_the_whole_change(box):
         poold.stop()
 
 
-@claim()
-def an_address_that_poolds_own_workers_hold_is_explained(box):
-    port = box.port()
-    poold = box.poold({"web": serving(box, listen=f"127.0.0.1:{port}")})
-    poold.wait_state("web", "started")
-    refused = refusal(apply, poold, {"web": serving(box, listen=f"*:{port}")})
-    assert f"poold itself listens on 127.0.0.1:{port} for pool web" in refused.message, refused
-    poold.stop()
-
-
 @claim(limit=40)
 def a_socket_that_moves_to_another_pool_keeps_its_queue(box):
     address = box.address()

@@ -1,22 +1,14 @@
 """test_filter.py - poold where a system call filter refuses the fast ways to make a process."""
 
-import os
-import sys
-
 import load
 import processes
-from harness import Skip, claim
+from harness import claim, refusing
 from waiting import wait_until
-
-REFUSE_CLONE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fixture",
-                            "refuse_clone.py")
 
 
 def start_under_filter(box, flags, address):
-    if os.uname().machine not in ("x86_64", "aarch64"):
-        raise Skip(f"the filter is not written for {os.uname().machine}")
     pool = box.pool("--ready", "20", listen=address, ready="notify", workers={"min": 2})
-    poold = box.poold({"web": pool}, prefix=(sys.executable, REFUSE_CLONE, flags))
+    poold = box.poold({"web": pool}, prefix=refusing(flags))
     poold.wait_state("web", "started")
     wait_until(lambda: len(poold.workers("web", "ready")) == 2, what="two ready workers")
     assert processes.status(poold.pid)["Seccomp"] == "2", "the filter is not there"
