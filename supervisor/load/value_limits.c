@@ -1,10 +1,25 @@
 /* value_limits.c - the values of `limits`: numbers with signs, and resource limits. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/units.h"
 #include "supervisor/load/compile.h"
+#include "supervisor/load/rights.h"
+
+/* What poold itself cannot have its workers cannot have, unless it may raise it. */
+static bool
+refuse_right(struct load *load, const json_t *value, const char *own, const char *capability)
+{
+    char found[JSON_FOUND_MAX];
+    problem_add(
+        &load->problems, &load->pointer, PROBLEM_AT_VALUE,
+        "found %s, but poold was started with %s and may not go beyond it without %s; start "
+        "it with more or write less",
+        json_found(value, found), own, capability);
+    return false;
+}
 
 bool
 value_take_signed(struct load *load, const struct config_key *key, const json_t *value,
@@ -17,6 +32,14 @@ value_take_signed(struct load *load, const struct config_key *key, const json_t 
     json_int_t number = json_integer_value(value);
     if (number < (int64_t)key->least || number > (int64_t)key->most)
         return value_refuse_range(load, key, value);
+    bool nice = key->member == offsetof(struct draft, nice);
+    int32_t least = 0;
+    char own[32];
+    if (nice ? !rights_give_nice((int32_t)number, &least)
+             : !rights_give_oom_score((int32_t)number, &least)) {
+        snprintf(own, sizeof own, "%d", least);
+        return refuse_right(load, value, own, nice ? "CAP_SYS_NICE" : "CAP_SYS_RESOURCE");
+    }
     *out = (struct signed_draft){.value = (int32_t)number, .is_set = true};
     return true;
 }
@@ -53,6 +76,26 @@ limit_in_kernel_units(const struct config_key *key, uint64_t *value)
     return true;
 }
 
+/* Refuses what is above poold's own hard limit, when it may not raise that. */
+static bool
+check_right(struct load *load, const struct config_key *key, const json_t *value, uint64_t limit)
+{
+    uint32_t resource =
+        (uint32_t)((key->member - offsetof(struct draft, limits)) / sizeof(struct limit_draft));
+    uint64_t most = 0;
+    char own[64], size[UNIT_TEXT_MAX];
+    if (rights_give_limit(resource, limit, &most))
+        return true;
+    if (key->type == VALUE_LIMIT_SIZE)
+        snprintf(own, sizeof own, "%s", size_format(most, size));
+    else
+        snprintf(own, sizeof own, "%" PRIu64 "%s", most,
+                 resource == RLIMIT_CPU      ? " s"
+                 : resource == RLIMIT_RTTIME ? " us"
+                                             : "");
+    return refuse_right(load, value, own, "CAP_SYS_RESOURCE");
+}
+
 bool
 value_take_limit(struct load *load, const struct config_key *key, const json_t *value,
                  struct limit_draft *out)
@@ -67,6 +110,9 @@ value_take_limit(struct load *load, const struct config_key *key, const json_t *
     if (r != 0 || (!unlimited && (limit < key->least || limit > key->most ||
                                   !limit_in_kernel_units(key, &limit))))
         return value_refuse_range(load, key, value);
-    *out = (struct limit_draft){.value = unlimited ? RLIM_INFINITY : limit, .is_set = true};
+    limit = unlimited ? RLIM_INFINITY : limit;
+    if (!check_right(load, key, value, limit))
+        return false;
+    *out = (struct limit_draft){.value = limit, .is_set = true};
     return true;
 }

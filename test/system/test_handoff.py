@@ -166,13 +166,6 @@ def umask_and_limits_are_those_of_the_pool(box):
 
 
 @claim(root=True)
-def a_limit_that_the_kernel_refuses_is_told_with_its_step(box):
-    poold = box.poold({"web": box.pool("--ready", "0", ready="notify", limits={"nofile": 2**31})})
-    event = poold.wait_event(1022, "web", errno=errno.EPERM)
-    assert event["fields"]["step"] == "set the resource limits", event
-
-
-@claim(root=True)
 def the_priority_may_rise_before_the_user_is_taken(box):
     _, sections = dump(box, [], limits={"nice": -4})
     assert pairs(sections["process"])["nice"] == "-4", sections["process"]

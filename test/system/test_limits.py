@@ -6,7 +6,7 @@ import resource
 
 import load
 import processes
-from harness import claim
+from harness import NOBODY, claim
 from waiting import wait_until
 
 
@@ -60,6 +60,22 @@ def sockets_that_do_not_fit_the_limit_are_told(box):
     poold.wait_end(3, 1)
     assert "60 listening sockets need more open files than the limit allows" in poold.log(), poold.log()
     poold.census()
+
+
+@claim(root=True)
+def a_limit_above_that_of_a_poold_without_rights_is_refused_with_both(box):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, 1024))
+    pools = {"web": box.pool("--ready", "0", ready="notify", limits={"nofile": 1025})}
+    poold = box.poold(pools, uid=NOBODY, answering=False)
+    poold.wait_end(5, 78)
+    assert "nofile: found the number 1025, but poold was started with 1024" in poold.log(), poold.log()
+    fits = {"web": box.pool("--ready", "0", ready="notify", limits={"nofile": 1024})}
+    poold = box.poold(fits, uid=NOBODY, name="fits")
+    poold.wait_state("web", "started")
+    poold.write_config(box.config(pools, NOBODY))
+    said = poold.ctl("config", "check", status=78)
+    assert "found the number 1025, but poold was started with 1024" in said, said
+    poold.stop()
 
 
 @claim()

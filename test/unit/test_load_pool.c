@@ -6,8 +6,10 @@
 #include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "supervisor/load/preset.h"
 
@@ -153,6 +155,51 @@ a_limit_that_cannot_be_is_refused(void **state)
     expect_refused("\"limits\": {\"nice\": 20}", "an integer from -20 to 19 is needed");
     expect_refused("\"limits\": {\"oom_score_adjust\": -1001}", "an integer from -1000 to 1000");
     expect_refused("\"limits\": {\"nofiles\": 1}", "did you mean \"nofile\"?");
+}
+
+/* In a process of its own, without the right to raise anything; its exit status is what failed. */
+static void
+what_poold_may_not_give_is_refused_with_what_it_has(void **state)
+{
+    static const char *const cases[][2] = {
+        {"\"limits\": {\"nofile\": 100}", ""},
+        {"\"limits\": {\"nofile\": 101}", "/limits/nofile: found the number 101, but poold was "
+                                          "started with 100 and may not go beyond it without "
+                                          "CAP_SYS_RESOURCE"},
+        {"\"limits\": {\"nofile\": \"unlimited\"}", "found the string \"unlimited\", but poold was "
+                                                    "started with 100 "},
+        {"\"limits\": {\"core\": \"2KiB\"}", "started with 1KiB "},
+        {"\"limits\": {\"cpu\": \"1h\"}", "started with 1000 s "},
+        {"\"limits\": {\"nice\": 6}", ""},
+        {"\"limits\": {\"nice\": 4}", "/limits/nice: found the number 4, but poold was started "
+                                      "with 5 and may not go beyond it without CAP_SYS_NICE"},
+        {"\"limits\": {\"oom_score_adjust\": 300}", ""},
+        {"\"limits\": {\"oom_score_adjust\": -1}", "CAP_SYS_RESOURCE"}};
+    const struct rlimit nofile = {100, 100}, core = {1024, 1024}, cpu = {1000, 1000}, none = {0, 0};
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        int failed = 0;
+        bool ready = setrlimit(RLIMIT_NOFILE, &nofile) == 0 && setrlimit(RLIMIT_CORE, &core) == 0 &&
+                     setrlimit(RLIMIT_CPU, &cpu) == 0 && setrlimit(RLIMIT_NICE, &none) == 0 &&
+                     setpriority(PRIO_PROCESS, 0, 5) == 0 &&
+                     (geteuid() != 0 || setresuid(65534, 65534, 65534) == 0);
+        prctl(PR_SET_DUMPABLE, 1); /* else its /proc belongs to root */
+        for (size_t i = 0; ready && i < ARRAY_LEN(cases) && failed == 0; i++) {
+            struct compiled compiled = compile_pool(cases[i][0]);
+            if (strstr(compiled.errors, cases[i][1]) == NULL ||
+                (cases[i][1][0] == '\0' && compiled.errors[0] != '\0')) {
+                fprintf(stderr, "case %zu: %s\n", i, compiled.errors);
+                failed = (int)i + 1;
+            }
+            compiled_fini(&compiled);
+        }
+        _exit(ready ? failed : 99);
+    }
+    int status;
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
 }
 
 static void
@@ -391,6 +438,7 @@ main(void)
         cmocka_unit_test(as_root_a_path_may_belong_to_anybody),
         cmocka_unit_test(an_object_that_is_no_socket_is_refused_at_its_member),
         cmocka_unit_test(limits_are_soft_and_hard_in_the_kernels_units),
+        cmocka_unit_test(what_poold_may_not_give_is_refused_with_what_it_has),
         cmocka_unit_test(as_root_a_limit_may_be_none),
         cmocka_unit_test(a_limit_that_cannot_be_is_refused),
         cmocka_unit_test(as_root_named_groups_stand_in_for_those_of_the_database),
