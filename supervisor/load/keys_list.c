@@ -8,28 +8,33 @@
 #include "supervisor/load/keys.h"
 #include "supervisor/load/load.h"
 
-/* "integer 1..1024": what key_allowed says, short. Returns buf. */
+/* "1..1024": of the number, of a duration, or of a list's length; "-": it has none. Returns buf. */
 static const char *
-key_type(const struct config_key *key, char buf[KEY_ALLOWED_MAX])
+key_range(const struct config_key *key, char buf[KEY_ALLOWED_MAX])
 {
     char least[UNIT_TEXT_MAX], most[UNIT_TEXT_MAX];
-    const char *name = key_type_name(key->type);
-    if (key->type == VALUE_INTEGER)
-        snprintf(buf, KEY_ALLOWED_MAX, "%s %" PRIu64 "..%" PRIu64, name, key->least, key->most);
-    else if (key->type == VALUE_SIGNED)
-        snprintf(buf, KEY_ALLOWED_MAX, "%s %" PRIi64 "..%" PRIi64, name, (int64_t)key->least,
+    bool is_limit = key->type == VALUE_LIMIT_SIZE || key->type == VALUE_LIMIT_COUNT;
+    if (key->type == VALUE_SIGNED)
+        snprintf(buf, KEY_ALLOWED_MAX, "%" PRIi64 "..%" PRIi64, (int64_t)key->least,
                  (int64_t)key->most);
+    else if (key->type == VALUE_UMASK)
+        snprintf(buf, KEY_ALLOWED_MAX, "%04" PRIo64 "..%04" PRIo64, key->least, key->most);
     else if (key->type == VALUE_PERCENT)
-        snprintf(buf, KEY_ALLOWED_MAX, "%s %" PRIu64 "%%..%" PRIu64 "%%", name, key->least,
-                 key->most);
+        snprintf(buf, KEY_ALLOWED_MAX, "%" PRIu64 "%%..%" PRIu64 "%%", key->least, key->most);
     else if (key->type == VALUE_SPAN)
-        snprintf(buf, KEY_ALLOWED_MAX, "duration %s..%s, or 0s", duration_format(key->least, least),
+        snprintf(buf, KEY_ALLOWED_MAX, "%s..%s, or 0s", duration_format(key->least, least),
                  duration_format(key->most, most));
-    else if (key->type == VALUE_DURATION)
-        snprintf(buf, KEY_ALLOWED_MAX, "%s %s..%s", name, duration_format(key->least, least),
+    else if (key->type == VALUE_DURATION || key->type == VALUE_READY)
+        snprintf(buf, KEY_ALLOWED_MAX, "%s..%s", duration_format(key->least, least),
                  duration_format(key->most, most));
+    else if (key->type == VALUE_LIMIT_TIME)
+        snprintf(buf, KEY_ALLOWED_MAX, "%s..unlimited", duration_format(key->least, least));
+    else if (is_limit)
+        snprintf(buf, KEY_ALLOWED_MAX, "%" PRIu64 "..unlimited", key->least);
+    else if (key->most > 0)
+        snprintf(buf, KEY_ALLOWED_MAX, "%" PRIu64 "..%" PRIu64, key->least, key->most);
     else
-        snprintf(buf, KEY_ALLOWED_MAX, "%s", name);
+        snprintf(buf, KEY_ALLOWED_MAX, "-");
     return buf;
 }
 
@@ -56,19 +61,49 @@ say_unknown(const char *name)
             later || near == NULL ? "" : near, later || near == NULL ? "" : "?");
 }
 
+static const char *
+place_of(const struct config_key *key)
+{
+    return key->scope == SCOPE_POOL ? "pool" : "file";
+}
+
+/* All of one key, a line each, and what it is for. */
+static void
+print_in_full(const struct config_key *key, FILE *out)
+{
+    char range[KEY_ALLOWED_MAX], allowed[KEY_ALLOWED_MAX];
+    const char *words = key_allowed(key, allowed);
+    size_t len = strlen(words);
+    fprintf(out, "%s\n", key->path);
+    fprintf(out, "  type          %s\n", key_type_name(key->type));
+    fprintf(out, "  unit          %s\n", key->unit);
+    fprintf(out, "  range         %s\n", key_range(key, range));
+    fprintf(out, "  allowed       %.*s\n", (int)(len - (words[len - 1] == ',')), words);
+    fprintf(out, "  default       %s\n", key->preset);
+    fprintf(out, "  takes effect  %s\n", key_effect_name(key->effect));
+    fprintf(out, "  stands in     %s\n",
+            key->scope == SCOPE_TOP            ? "the main file"
+            : strcmp(key->path, "listen") == 0 ? "a pool"
+                                               : "a pool, or \"defaults\"");
+    fprintf(out, "  meaning       %s\n", key->text);
+}
+
 int
 load_keys(const char *name, FILE *out)
 {
     bool found = false;
     for (size_t i = 0; i < config_key_count; i++) {
         const struct config_key *key = &config_keys[i];
-        char type[KEY_ALLOWED_MAX];
+        char range[KEY_ALLOWED_MAX];
         if (!is_asked(key, name))
             continue;
         found = true;
-        fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", key->path, key_type(key, type), key->unit,
-                key->preset, key_effect_name(key->effect), key->text,
-                key->scope == SCOPE_POOL ? "pool" : "file");
+        if (name != NULL && strcmp(key->path, name) == 0)
+            print_in_full(key, out);
+        else
+            fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", key->path, key_type_name(key->type),
+                    key->unit, key_range(key, range), key->preset, key_effect_name(key->effect),
+                    key->text, place_of(key));
     }
     if (!found)
         say_unknown(name);

@@ -130,7 +130,7 @@ no_key_comes_twice_or_is_another_ones_group(void **state)
 
 /* Calls line for each line of --keys, cut at its tabs. */
 static void
-each_key_line(void (*line)(char *columns[7], void *arg), void *arg)
+each_key_line(void (*line)(char *columns[8], void *arg), void *arg)
 {
     char *out = NULL;
     size_t size, lines = 0;
@@ -139,8 +139,8 @@ each_key_line(void (*line)(char *columns[7], void *arg), void *arg)
     fclose(stream);
     char *rest = out, *text;
     while ((text = strsep(&rest, "\n")) != NULL && text[0] != '\0') {
-        char *columns[7];
-        for (int i = 0; i < 7; i++)
+        char *columns[8];
+        for (int i = 0; i < 8; i++)
             assert_non_null(columns[i] = strsep(&text, "\t"));
         assert_null(text);
         line(columns, arg);
@@ -151,21 +151,44 @@ each_key_line(void (*line)(char *columns[7], void *arg), void *arg)
 }
 
 static void
-check_columns(char *columns[7], void *arg)
+check_columns(char *columns[8], void *arg)
 {
     (void)arg;
-    bool of_pool = strcmp(columns[6], "pool") == 0;
-    assert_true(of_pool || strcmp(columns[6], "file") == 0);
+    bool of_pool = strcmp(columns[7], "pool") == 0;
+    assert_true(of_pool || strcmp(columns[7], "file") == 0);
     assert_non_null(key_find(of_pool ? SCOPE_POOL : SCOPE_TOP, columns[0]));
-    for (int i = 0; i < 7; i++)
+    for (int i = 0; i < 8; i++)
         assert_true(columns[i][0] != '\0');
 }
 
 static void
-keys_prints_seven_columns_a_key(void **state)
+keys_prints_eight_columns_a_key(void **state)
 {
     (void)state;
     each_key_line(check_columns, NULL);
+}
+
+static void
+keys_prints_all_of_one_key(void **state)
+{
+    (void)state;
+    char *out = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&out, &size);
+    assert_int_equal(load_keys("queue_length", stream), 0);
+    fclose(stream);
+    assert_string_equal(out,
+                        "queue_length\n"
+                        "  type          integer\n"
+                        "  unit          connections\n"
+                        "  range         1..65535\n"
+                        "  allowed       an integer from 1 to 65535\n"
+                        "  default       1000\n"
+                        "  takes effect  at once\n"
+                        "  stands in     a pool, or \"defaults\"\n"
+                        "  meaning       connections that may wait in the accept queue of each "
+                        "socket\n");
+    free(out);
 }
 
 static void
@@ -175,11 +198,11 @@ keys_prints_one_key_or_one_object_when_it_is_asked_for(void **state)
     static const struct {
         const char *name;
         size_t lines;
-    } asked[] = {{"handoff", 1},
-                 {"health", 2},
-                 {"health.startup_timeout", 1},
+    } asked[] = {{"handoff", 9},
+                 {"health.startup_timeout", 9},
                  {"heal", 0},
-                 {"limits.starts", 1}};
+                 {"identity", 4},
+                 {"limits.starts", 9}};
     for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
         char *out = NULL;
         size_t size, lines = 0;
@@ -219,27 +242,30 @@ append_mdoc(char *out, size_t cap, const char *text)
 }
 
 static void
-check_page(char *columns[7], void *arg)
+check_page(char *columns[8], void *arg)
 {
     const char *page = arg;
     char want[1024];
-    bool has_default =
-        strcmp(columns[3], CONFIG_REQUIRED) != 0 && strcmp(columns[3], CONFIG_NONE) != 0;
+    bool is_required = strcmp(columns[4], CONFIG_REQUIRED) == 0;
+    bool has_default = !is_required && strcmp(columns[4], CONFIG_NONE) != 0;
     bool has_unit = strcmp(columns[2], "-") != 0 && strcmp(columns[2], "time") != 0;
+    bool has_range = strcmp(columns[3], "-") != 0;
     snprintf(want, sizeof want, ".It Sy %s ", columns[0]);
     append_mdoc(want, sizeof want, columns[1]);
+    append_mdoc(want, sizeof want, has_range ? " " : "");
+    append_mdoc(want, sizeof want, has_range ? columns[3] : "");
     size_t len = strlen(want);
     snprintf(want + len, sizeof want - len, "%s%s; %s", has_unit ? " " : "",
              has_unit ? columns[2] : "",
-             has_default                                ? "default "
-             : strcmp(columns[3], CONFIG_REQUIRED) == 0 ? "required"
-                                                        : "no default");
-    append_mdoc(want, sizeof want, has_default ? columns[3] : "");
+             has_default   ? "default "
+             : is_required ? "required"
+                           : "no default");
+    append_mdoc(want, sizeof want, has_default ? columns[4] : "");
     append_mdoc(want, sizeof want, "; ");
-    append_mdoc(want, sizeof want, columns[4]);
-    append_mdoc(want, sizeof want, ". .br ");
-    columns[5][0] = (char)toupper((unsigned char)columns[5][0]);
     append_mdoc(want, sizeof want, columns[5]);
+    append_mdoc(want, sizeof want, ". .br ");
+    columns[6][0] = (char)toupper((unsigned char)columns[6][0]);
+    append_mdoc(want, sizeof want, columns[6]);
     if (strstr(page, want) == NULL)
         fail_msg("man/poold.json.5 does not say: %s", want);
 }
@@ -321,7 +347,8 @@ main(void)
         cmocka_unit_test(every_default_is_a_value_that_the_file_may_hold),
         cmocka_unit_test(every_range_ends_where_the_table_says),
         cmocka_unit_test(no_key_comes_twice_or_is_another_ones_group),
-        cmocka_unit_test(keys_prints_seven_columns_a_key),
+        cmocka_unit_test(keys_prints_eight_columns_a_key),
+        cmocka_unit_test(keys_prints_all_of_one_key),
         cmocka_unit_test(keys_prints_one_key_or_one_object_when_it_is_asked_for),
         cmocka_unit_test(the_committed_schema_is_the_tables),
         cmocka_unit_test(the_manual_says_of_every_key_what_the_table_says_and_knows_no_other),
