@@ -82,6 +82,7 @@ header_is_sound(const struct record *record)
         header->places > RECORD_PLACES_MAX || header->pidfds > 1)
         return false;
     return text_is_inside(record, header->warning_text) &&
+           text_is_inside(record, header->advice_text) &&
            text_is_inside(record, header->engine_user) && text_is_inside(record, header->source) &&
            text_is_inside(record, header->error_text) && header->pools <= header->pools_max &&
            header->log_facility <= LOG_FACILITY_MAX && header->log_level <= LOG_LEVEL_MAX;

@@ -39,15 +39,16 @@ struct record_strings {
 struct record_header {
     char magic[8];
     uint32_t version;
-    uint32_t pools;    /* places: records of struct record_pool, right after this header */
-    uint32_t sockets;  /* records of struct record_socket, after the pools */
-    uint32_t errors;   /* how many errors; when not 0 there are no pools and the text area
+    uint32_t pools;        /* places: records of struct record_pool, right after this header */
+    uint32_t sockets;      /* records of struct record_socket, after the pools */
+    uint32_t errors;       /* how many errors; when not 0 there are no pools and the text area
                              starts with all of them, a line each, as one string */
-    uint32_t warnings; /* lines of the string at warning_text */
-    uint32_t warning_text;
-    uint64_t text_size; /* bytes of the text area, after the sockets */
-    uint64_t serial;    /* of this configuration: its content hash */
-    int64_t kept_at;    /* with errors_kept: when it was kept, seconds since 1970; else 0 */
+    uint32_t warning_text; /* text: what poold makes do with, a line each; "" without */
+    uint32_t advice_text;  /* the last string of the text area, and no part of the serial: what is
+                              likely to surprise, a line each. 0: nobody asked for it */
+    uint64_t text_size;    /* bytes of the text area, after the sockets */
+    uint64_t serial;       /* of this configuration: its content hash */
+    int64_t kept_at;       /* with errors_kept: when it was kept, seconds since 1970; else 0 */
     uint32_t engine_uid, engine_gid; /* what the engine is to run as */
     uint32_t engine_user;            /* text: the name */
     uint32_t starts_max;             /* limits.starts: 2 x the CPUs that poold may use */

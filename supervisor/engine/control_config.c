@@ -24,9 +24,8 @@ struct config_call {
 
 /* --- words */
 static void
-lines_describe(struct json_out *out, const char *key, const char *lines)
+lines_describe(struct json_out *out, const char *lines)
 {
-    json_out_open(out, key, '[');
     for (uint32_t i = 0; *lines != '\0' && i < LINES_MAX; i++) {
         char line[1024];
         size_t len = strcspn(lines, "\n");
@@ -34,7 +33,6 @@ lines_describe(struct json_out *out, const char *key, const char *lines)
         json_out_string(out, NULL, line);
         lines += len + (lines[len] == '\n');
     }
-    json_out_close(out, ']');
 }
 
 /* A variable of the environment is a secret, perhaps: it is named, and its value is not told. */
@@ -181,7 +179,9 @@ call_refuse(const struct config_call *call, const struct config_outcome *outcome
     }
     json_out_string(&data, "file", record_text(after, after->header->source));
     json_out_number(&data, "count", after->header->errors);
-    lines_describe(&data, "errors", after->text);
+    json_out_open(&data, "errors", '[');
+    lines_describe(&data, after->text);
+    json_out_close(&data, ']');
     reply_error(call->client, call->id, ERROR_CONFIG, &data,
                 "the configuration has %" PRIu32 " error%s", after->header->errors,
                 after->header->errors == 1 ? "" : "s");
@@ -199,7 +199,11 @@ call_answer(const struct config_call *call, const struct config_outcome *outcome
     json_out_open(reply.out, NULL, '{');
     json_out_string(reply.out, "file", record_text(after, after->header->source));
     json_out_number(reply.out, "pool_count", after->header->pools_present);
-    lines_describe(reply.out, "warnings", record_text(after, after->header->warning_text));
+    json_out_open(reply.out, "warnings", '[');
+    lines_describe(reply.out, record_text(after, after->header->warning_text));
+    if (call->want == WANT_CHECK)
+        lines_describe(reply.out, record_text(after, after->header->advice_text));
+    json_out_close(reply.out, ']');
     if (call->want != WANT_CHECK)
         plan_describe(reply.out, outcome);
     json_out_close(reply.out, '}');

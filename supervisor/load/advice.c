@@ -4,9 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "supervisor/load/keys.h"
-#include "supervisor/load/preset.h"
-
 /* clang-format off */
 /* Programs that stand between poold and a server, and what becomes of the sockets behind them. All
  * were tried. */
@@ -49,7 +46,7 @@ advise_shell(const struct record *record, const struct record_pool *pool, FILE *
 {
     if (pool->handoff == HANDOFF_LISTEN_FDS && is_forking_shell(record, pool))
         fprintf(out,
-                "warning: pool \"%s\": sh -c " BREAKS_PID "; write \"exec server ...\", or set "
+                "pool \"%s\": sh -c " BREAKS_PID "; write \"exec server ...\", or set "
                 "\"handoff\": \"fd\"\n",
                 record_text(record, pool->name));
 }
@@ -63,24 +60,10 @@ advise_wrapper(const struct record *record, const struct record_pool *pool, FILE
             continue;
         if (wrappers[i].helps_fd && pool->handoff != HANDOFF_LISTEN_FDS)
             continue;
-        fprintf(out, "warning: pool \"%s\": %s %s; %s\n", record_text(record, pool->name), name,
+        fprintf(out, "pool \"%s\": %s %s; %s\n", record_text(record, pool->name), name,
                 wrappers[i].effect,
                 wrappers[i].helps_fd ? "set \"handoff\": \"fd\"" : "name the server itself");
     }
-}
-
-/* The preset that the pool has. */
-static enum preset
-preset_of(const struct record *record, const struct record_pool *pool)
-{
-    const size_t row = (size_t)(key_find(SCOPE_POOL, "preset") - config_keys);
-    for (uint32_t i = 0; i < pool->value_count; i++) {
-        struct record_value value = record_value_at(record, pool, i);
-        char name[32]; /* the value is a JSON string of ours: a name between quotes */
-        if (value.key == row && sscanf(record_text(record, value.text), "\"%31[^\"]\"", name) == 1)
-            return preset_find(name);
-    }
-    return PRESET_NONE;
 }
 
 static int
@@ -112,26 +95,12 @@ advise_shared_users(const struct record *record, FILE *out)
         if (next - i < 2)
             continue;
         fprintf(out,
-                "warning: %u pools, \"%s\" among them, run as user \"%s\" and can act for each "
+                "%u pools, \"%s\" among them, run as user \"%s\" and can act for each "
                 "other\n",
                 next - i, record_text(record, by_uid[i]->name),
                 record_text(record, by_uid[i]->user));
     }
     free(by_uid);
-}
-
-/* A preset knows what its server has to be told. */
-static void
-advise_preset(const struct record *record, const struct record_pool *pool, FILE *out)
-{
-    enum preset preset = preset_of(record, pool);
-    const char *word = preset_word(preset), *argument = record_text(record, pool->argv.at);
-    for (uint32_t i = 0; i < pool->argv.count; i++, argument += strlen(argument) + 1) {
-        if (strstr(argument, word) != NULL)
-            return;
-    }
-    fprintf(out, "warning: pool \"%s\": without \"%s\" in its command %s\n",
-            record_text(record, pool->name), word, preset_without(preset));
 }
 
 void
@@ -147,7 +116,7 @@ advice_print_queues(const struct record *record, uint32_t cap, FILE *out)
     }
     if (above > 0)
         fprintf(out,
-                "warning: %u socket%s of \"%s\"%s want%s a queue of up to %u connections, and the "
+                "%u socket%s of \"%s\"%s want%s a queue of up to %u connections, and the "
                 "kernel gives %u; raise net.core.somaxconn or lower queue_length\n",
                 above, above == 1 ? "" : "s", record_text(record, record->pools[pool].name),
                 above == 1 ? "" : " and others", above == 1 ? "s" : "", most, cap);
@@ -171,9 +140,9 @@ static void
 advise_pool(const struct record *record, const struct record_pool *pool, FILE *out)
 {
     if (record_text(record, pool->refused)[0] != '\0')
-        fprintf(out, "warning: pool \"%s\" does not start: %s\n", record_text(record, pool->name),
+        fprintf(out, "pool \"%s\" does not start: %s\n", record_text(record, pool->name),
                 record_text(record, pool->refused));
-    advise_preset(record, pool, out);
+    advice_print_preset(record, pool, out);
     advice_print_rights(record, pool, out);
     if (pool->socket_count == 0)
         return;
@@ -190,4 +159,35 @@ advice_print(const struct record *record, FILE *out)
     }
     advise_shared_users(record, out);
     advice_print_queues(record, queue_cap(), out);
+}
+
+/* Whatever comes after so many lines is counted. */
+static void
+cut_lines(char *text)
+{
+    uint32_t lines = 0, more = 0;
+    char *end = text;
+    for (; *end != '\0' && lines < ADVICE_LINES_MAX; lines++)
+        end += strcspn(end, "\n") + 1;
+    for (const char *at = end; *at != '\0'; more++)
+        at += strcspn(at, "\n") + 1;
+    if (more > 0) /* a line of advice is longer than this one */
+        snprintf(end, strcspn(end, "\n") + 1, "%u more of the kind", more);
+}
+
+char *
+advice_text(const struct record *record)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (out == NULL)
+        return NULL;
+    advice_print(record, out);
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    cut_lines(text);
+    return text;
 }

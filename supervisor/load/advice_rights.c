@@ -62,7 +62,7 @@ advise(const struct record *record, const struct record_pool *pool, const char *
         found = cut_to_writable(record, pool, path);
     }
     if (found)
-        fprintf(out, "warning: pool \"%s\": its user \"%s\" may write %s, where its %s is\n",
+        fprintf(out, "pool \"%s\": its user \"%s\" may write %s, where its %s is\n",
                 record_text(record, pool->name), record_text(record, pool->user), path, what);
 }
 

@@ -52,7 +52,6 @@ struct load {
     bool is_root;       /* pools say who they run as */
     struct problems problems;
     struct buffer warnings; /* lines */
-    uint32_t warning_count;
     struct pointer pointer; /* of what is being looked at */
     struct image image;
     struct top top;

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "common/units.h"
-#include "supervisor/load/advice.h"
 #include "supervisor/load/capacity.h"
 #include "supervisor/load/give.h"
 #include "supervisor/load/last_good.h"
@@ -178,6 +177,7 @@ load_run(enum load_mode mode, struct load_options *options, load_refused_fn *ref
         close(fd);
     }
     options->in_force = in_force.header != NULL ? &in_force : NULL;
+    options->advise = mode == LOAD_AGAIN; /* somebody may have asked for a check */
     if (load_compile(options, &result, &err) != 0)
         return not_loaded(&err);
     if (mode == LOAD_FIRST && ((const struct record_header *)result.image)->errors > 0)
@@ -196,6 +196,7 @@ load_main(enum load_mode mode, int argc, char **argv, load_refused_fn *refused)
         return status;
     switch (options.asked) {
     case ASKED_TO_CHECK:
+        options.load.advise = true;
         return load_check(&options.load, stdout);
     case ASKED_FOR_VERSION:
         printf("poold %s\n", POOLD_VERSION);
@@ -228,7 +229,7 @@ print_verdict(const struct record *record, FILE *out)
                 header->pools_present, header->pools_present == 1 ? "" : "s", header->sockets,
                 header->sockets == 1 ? "" : "s");
     print_warnings(record_text(record, header->warning_text), out);
-    advice_print(record, out);
+    print_warnings(record_text(record, header->advice_text), out);
     return header->errors > 0 ? EX_CONFIG : 0;
 }
 

@@ -14,7 +14,6 @@ engine_is_nobody(struct load *load, struct record_header *header)
 {
     header->engine_uid = header->engine_gid = NOBODY;
     header->engine_user = image_string(&load->image, "nobody");
-    load->warning_count++;
     buffer_print(&load->warnings,
                  "the engine runs as user %u, as there is no user \"" LOAD_ENGINE_USER "\"; create "
                  "it, or give --engine-user\n",

@@ -84,6 +84,11 @@ image_serial(const void *bytes, size_t size)
     struct record_header header;
     memcpy(&header, bytes, sizeof header);
     header.serial = 0;
+    if (header.advice_text != 0) { /* as if it were not there */
+        size -= MIN(size - sizeof header, header.text_size - header.advice_text);
+        header.text_size = header.advice_text;
+        header.advice_text = 0;
+    }
     uint64_t hash = hash_bytes(HASH_START, &header, sizeof header);
     return hash_mix(hash_bytes(hash, (const uint8_t *)bytes + sizeof header, size - sizeof header));
 }

@@ -21,10 +21,7 @@ key_range(const struct config_key *key, char buf[KEY_ALLOWED_MAX])
         snprintf(buf, KEY_ALLOWED_MAX, "%04" PRIo64 "..%04" PRIo64, key->least, key->most);
     else if (key->type == VALUE_PERCENT)
         snprintf(buf, KEY_ALLOWED_MAX, "%" PRIu64 "%%..%" PRIu64 "%%", key->least, key->most);
-    else if (key->type == VALUE_SPAN)
-        snprintf(buf, KEY_ALLOWED_MAX, "%s..%s, or 0s", duration_format(key->least, least),
-                 duration_format(key->most, most));
-    else if (key->type == VALUE_DURATION || key->type == VALUE_READY)
+    else if (key->type == VALUE_DURATION || key->type == VALUE_SPAN || key->type == VALUE_READY)
         snprintf(buf, KEY_ALLOWED_MAX, "%s..%s", duration_format(key->least, least),
                  duration_format(key->most, most));
     else if (key->type == VALUE_LIMIT_TIME)

@@ -9,6 +9,7 @@
 
 #include "common/json.h"
 #include "common/text.h"
+#include "supervisor/load/advice.h"
 #include "supervisor/load/capacity.h"
 #include "supervisor/load/compile.h"
 #include "supervisor/load/file.h"
@@ -60,6 +61,23 @@ put_top(const struct load *load, struct record_header *header)
     header->pools_max = in_force == NULL ? 0 : in_force->header->pools_max;
 }
 
+/* It is about what was compiled, so that is made once more with it. */
+static void
+add_advice(struct load *load, struct record_header *header, struct load_result *result)
+{
+    struct record record;
+    record_view(&record, result->image, result->size);
+    char *text = advice_text(&record);
+    if (text == NULL || text[0] == '\0') {
+        free(text);
+        return; /* out of memory: it is not worth a failure */
+    }
+    header->advice_text = image_bytes(&load->image, text, strlen(text) + 1, 1);
+    free(text);
+    free(result->image);
+    result->image = image_finish(&load->image, header, &result->size);
+}
+
 /* The last of it: what is of this start, and not of the files. */
 static int
 finish_words(struct load *load, struct record_header *header, struct load_result *result,
@@ -71,11 +89,12 @@ finish_words(struct load *load, struct record_header *header, struct load_result
     capacity_set(header, image_socket_count(image), image_worker_count(image));
     header->source = image_string(image, load->source);
     buffer_add(&load->warnings, "", 1);
-    header->warnings = load->warning_count;
     header->warning_text = image_bytes(image, load->warnings.bytes, load->warnings.len, 1);
     buffer_add(&image->text, "", 1); /* whatever came last, the text area ends with NUL */
     bool failed = load->failed || load->warnings.failed;
     result->image = failed ? NULL : image_finish(image, header, &result->size);
+    if (result->image != NULL && load->options->advise && header->errors == 0)
+        add_advice(load, header, result);
     return result->image == NULL ? err_set(err, -ENOMEM, "out of memory") : 0;
 }
 
@@ -221,6 +240,7 @@ load_renew(const struct load_options *options, const struct record *last_good, i
     buffer_add(&image->sockets, last_good->sockets, header.sockets * sizeof *last_good->sockets);
     buffer_add(&image->text, last_good->text, header.text_size);
     header.pools_max = 0;
+    header.advice_text = 0; /* of then */
     header.engine = (struct record_strings){0};
     header.errors_kept = refused->header->errors;
     header.error_text = image_string(image, refused->text);

@@ -26,6 +26,7 @@ struct load_options {
     const char *runtime;             /* the keeper's directory, absolute; NULL: not for a keeper */
     const char *logs[LOAD_LOGS_MAX]; /* for the engine, as they were given */
     uint32_t log_count;
+    bool advise; /* put advice_text into the configuration */
 };
 
 #define LOAD_ENGINE_USER "poold"
@@ -76,10 +77,10 @@ int load_give(enum load_mode, const struct load_options *, const struct load_res
  * (EX_CONFIG) when there are errors, 1 when the check itself failed. */
 int load_check(const struct load_options *, FILE *out);
 
-/* `poold-engine --keys [KEY]`: a line per key: key, type, unit, default, takes effect, documentation,
- * and where it stands - "pool" or "file" -, with a tab between. name: that key alone, or all of that
- * object ("health"); NULL: every key. Returns the exit status: 1 when there is no such key, which is
- * said on stderr with the nearest one. */
+/* `poold-engine --keys [KEY]`: a line per key: key, type, unit, range, default, takes effect,
+ * documentation, and where it stands - "pool" or "file" -, with a tab between. name: that key alone, in
+ * full, or all of that object ("health"); NULL: every key. Returns the exit status: 1 when there is no
+ * such key, which is said on stderr with the nearest one. */
 int load_keys(const char *name, FILE *out);
 
 /* `poold-engine --schema`: the same as a JSON Schema (draft-07). Returns the exit status. */

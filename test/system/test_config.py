@@ -140,6 +140,25 @@ def a_check_needs_nothing_of_a_poold_that_runs(box):
 
 
 @claim()
+def both_checks_warn_of_the_same(box):
+    pools = {f"p{n}": box.pool("--ready", "0", ready="notify", preset="uvicorn", listen=box.address(),
+                               queue_length=65535) for n in range(2)}
+    pools["q"] = {**box.pool(listen=box.address()), "command": ["timeout", "9", "/bin/true"]}
+    poold = box.poold({"web": box.pool("--ready", "0", ready="notify")})
+    poold.write_config(box.config(pools))
+    done = subprocess.run([*poold.arguments, "--check"], capture_output=True, text=True, timeout=10,
+                          check=False)
+    warnings = [line for line in done.stdout.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) >= 4 and any("timeout runs the server" in line for line in warnings), done
+    said = poold.ctl("config", "check")
+    assert [line for line in said.splitlines() if line.startswith("warning: ")] == warnings, said
+    for verb in ("diff", "apply"):
+        assert "timeout runs the server" not in poold.ctl("config", verb)
+    assert not poold.call("config.diff")["changed"], "warnings are no part of what is in force"
+    poold.stop()
+
+
+@claim()
 def a_check_reads_standard_input_by_its_path(box):
     with open(box.write("good.json", '{ "pools": {} }'), encoding="utf-8") as file:
         done = subprocess.run([box.program("poold"), "--check", "--config", "/dev/stdin"], stdin=file,

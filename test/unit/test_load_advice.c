@@ -41,13 +41,13 @@ a_wrapper_that_breaks_the_hand_off_is_named(void **state)
 {
     (void)state;
     expect_advice("\"/usr/bin/timeout\", \"9\", \"/x\"", SOCKET,
-                  "warning: pool \"p\": timeout runs the server in a child, so LISTEN_PID is not "
+                  "pool \"p\": timeout runs the server in a child, so LISTEN_PID is not "
                   "the server's; set \"handoff\": \"fd\"\n");
     expect_advice("\"/usr/bin/sudo\", \"/x\"", SOCKET ", \"handoff\": \"fd\"",
-                  "warning: pool \"p\": sudo closes the listening sockets before it runs the "
+                  "pool \"p\": sudo closes the listening sockets before it runs the "
                   "server; name the server itself\n");
     expect_advice("\"/bin/sh\", \"-c\", \"server --port 3\"", SOCKET,
-                  "warning: pool \"p\": sh -c runs the server in a child, so LISTEN_PID is not the "
+                  "pool \"p\": sh -c runs the server in a child, so LISTEN_PID is not the "
                   "server's; write \"exec server ...\", or set \"handoff\": \"fd\"\n");
 }
 
@@ -73,7 +73,7 @@ as_root_pools_that_share_a_user_are_named_once(void **state)
                              "\"b\": {\"command\": [\"/x\"], \"identity\": {\"user\": \"bin\"}},"
                              "\"c\": {\"command\": [\"/x\"], \"identity\": {\"user\": \"daemon\"}},"
                              "\"d\": {\"command\": [\"/x\"], \"identity\": {\"user\": \"bin\"}}");
-    assert_string_equal(advice, "warning: 2 pools, \"b\" among them, run as user \"bin\" and can "
+    assert_string_equal(advice, "2 pools, \"b\" among them, run as user \"bin\" and can "
                                 "act for each other\n");
     free(advice);
 }
@@ -83,7 +83,7 @@ a_preset_without_the_word_that_its_server_needs_is_told_what_happens(void **stat
 {
     (void)state;
     expect_advice("\"/usr/bin/gunicorn\", \"shop:app\"", SOCKET ", \"preset\": \"gunicorn\"",
-                  "warning: pool \"p\": without \"--preload\" in its command it says that it is "
+                  "pool \"p\": without \"--preload\" in its command it says that it is "
                   "ready before the application is imported\n");
     expect_advice("\"/usr/bin/gunicorn\", \"--preload\", \"shop:app\"",
                   SOCKET ", \"preset\": \"gunicorn\"", "");
@@ -104,7 +104,7 @@ a_pool_that_is_kept_from_its_addresses_is_named(void **state)
     FILE *stream = open_memstream(&out, &size);
     advice_print(&compiled.record, stream);
     fclose(stream);
-    assert_string_equal(out, "warning: pool \"p\" does not start: \"1.2.3.4:80\" is outside "
+    assert_string_equal(out, "pool \"p\" does not start: \"1.2.3.4:80\" is outside "
                              "listen_addresses (::1)\n");
     free(out);
     compiled_fini(&compiled);
@@ -119,9 +119,9 @@ queues_above_the_kernels_cap_are_named_once(void **state)
         const char *want;
     } cases[] = {
         {1000, ""},
-        {999, "warning: 2 sockets of \"p\" and others want a queue of up to 1000 connections, and "
+        {999, "2 sockets of \"p\" and others want a queue of up to 1000 connections, and "
               "the kernel gives 999; raise net.core.somaxconn or lower queue_length\n"},
-        {500, "warning: 3 sockets of \"p\" and others want a queue of up to 1000 connections, and "
+        {500, "3 sockets of \"p\" and others want a queue of up to 1000 connections, and "
               "the kernel gives 500; raise net.core.somaxconn or lower queue_length\n"},
     };
     struct compiled compiled = compile_pool(
@@ -160,8 +160,7 @@ as_root_what_a_pools_own_user_may_write_is_named(void **state)
 
     assert_int_equal(chmod(program, 0757), 0); /* the program itself */
     snprintf(want, sizeof want,
-             "warning: pool \"p\": its user \"daemon\" may write %s, where its program is\n",
-             program);
+             "pool \"p\": its user \"daemon\" may write %s, where its program is\n", program);
     advice = advice_on(pool);
     assert_string_equal(advice, want);
     free(advice);
@@ -169,7 +168,7 @@ as_root_what_a_pools_own_user_may_write_is_named(void **state)
     assert_int_equal(chmod(program, 0755), 0); /* the directory above it */
     assert_int_equal(chown(dir, getpwnam("daemon")->pw_uid, 0), 0);
     snprintf(want, sizeof want,
-             "warning: pool \"p\": its user \"daemon\" may write %s, where its program is\n", dir);
+             "pool \"p\": its user \"daemon\" may write %s, where its program is\n", dir);
     advice = advice_on(pool);
     assert_string_equal(advice, want);
     free(advice);
@@ -179,8 +178,7 @@ as_root_what_a_pools_own_user_may_write_is_named(void **state)
              "{\"user\": \"daemon\"}}",
              dir);
     snprintf(want, sizeof want,
-             "warning: pool \"p\": its user \"daemon\" may write %s, where its directory is\n",
-             dir);
+             "pool \"p\": its user \"daemon\" may write %s, where its directory is\n", dir);
     advice = advice_on(pool);
     assert_string_equal(advice, want);
     free(advice);
