@@ -211,11 +211,11 @@ fuzz-short: $(FUZZERS) ## the fuzz targets over their corpus, its prefixes, and 
 	$(if $(HAVE_HTTP),@$(B)/test/fuzz_http $(RUNS) $(FUZZ_SEED) test/fuzz/http.dict test/fuzz/corpus_http/*)
 
 FUZZCC := clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -std=gnu11 -I. -D_GNU_SOURCE
-fuzz: ## the fuzz targets under libFuzzer and two sanitizers for SECONDS=60; needs clang
+fuzz: ## the fuzz targets under libFuzzer and two sanitizers, jansson too, for SECONDS=60; needs clang
 	@mkdir -p build/fuzz/corpus build/fuzz/corpus_http
-	$(FUZZCC) \
+	jansson=$$(test/fuzz/jansson build/fuzz/jansson) && $(FUZZCC) \
 	    -DPOOLD_VERSION='"$(VERSION)"' -DPOOLD_SYSCONFDIR='"/etc"' -DPOOLD_LIBEXECDIR='"/usr"' \
-	    test/fuzz/fuzz_config.c $(LOAD) $(COMMON) $(SHARED) -ljansson -o build/fuzz/fuzz_config
+	    test/fuzz/fuzz_config.c $(LOAD) $(COMMON) $(SHARED) $$jansson -o build/fuzz/fuzz_config
 	build/fuzz/fuzz_config -dict=test/fuzz/config.dict -max_len=4096 -timeout=20 \
 	    -max_total_time=$(or $(SECONDS),60) build/fuzz/corpus test/fuzz/corpus
 	$(FUZZCC) -DPOOLD_VERSION='"$(VERSION)"' test/fuzz/fuzz_http.c $(filter-out %/main.c,$(HOST)) $(FEW) $(POOLWORKER) \
