@@ -96,17 +96,38 @@ def a_garden_in_libuv_loops_loses_no_request(box):
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-@claim(limit=60, needs=["cc"])
-def an_example_runs_with_the_shared_library(box):
+def compile_worker(box, source):
+    """A worker from source, with the shared library beside it."""
     build = os.path.join(TOP, os.environ.get("POOLD_BUILD", "build"))
     shutil.copy2(os.path.join(build, "libpoolworker.so.1"), box.directory)
-    subprocess.run(["cc", "-D_GNU_SOURCE", f"-I{TOP}/worker/lib", "-o", box.path("example"),
-                    f"{TOP}/worker/lib/examples/epoll.c", f"-L{build}", "-l:libpoolworker.so",
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", f"-I{TOP}/worker/lib", "-o",
+                    box.path("example"), source, f"-L{build}", "-l:libpoolworker.so", "-pthread",
                     "-Wl,-rpath,$ORIGIN"], check=True, timeout=60)
-    address = box.address()
-    poold = box.poold({"web": {"command": [box.path("example")], "listen": [address],
-                               "ready": "notify", "stop_signal": DEADLY}})
+    return {"command": [box.path("example")], "ready": "notify", "stop_signal": DEADLY}
+
+
+def serve_one(box, pool):
+    pool["listen"] = [box.address()]
+    poold = box.poold({"web": pool})
     poold.wait_state("web", "started")
-    load.fetch(address)
+    with load.connect(pool["listen"][0]) as stream:
+        answer = load.ask(stream)
     wait_until(lambda: requests_of(poold) == 1, what="a request to be reported")
+    poold.ctl("recycle", "web", "--wait")
+    assert poold.wait_event(6023, "web")["fields"]["code"] == 0, "not drained by message"
     poold.stop()
+    return answer
+
+
+@claim(limit=60, needs=["cc"])
+def an_example_runs_with_the_shared_library(box):
+    assert "pool=web" in serve_one(box, compile_worker(box, f"{TOP}/worker/lib/examples/epoll.c"))
+
+
+@claim(limit=60, needs=["cc"])
+def the_worker_of_the_manual_page_compiles_and_serves(box):
+    with open(os.path.join(TOP, "man", "libpoolworker.3"), encoding="utf-8") as file:
+        page = file.read()
+    program = page.split(".Bd -literal -offset indent\n")[1].split(".Ed\n")[0]
+    program = program.replace("\\-", "-").replace("\\e", "\\")  # roff's \- and \e
+    assert serve_one(box, compile_worker(box, box.write("hi.c", program))) == "hi\n"
