@@ -188,7 +188,7 @@ as_root_what_a_pools_own_user_may_write_is_named(void **state)
              "{\"user\": \"daemon\"}}",
              dir);
     snprintf(want, sizeof want,
-             "warning: pool \"p\": its user \"daemon\" may write %s, where its output is\n", dir);
+             "pool \"p\": its user \"daemon\" may write %s, where its output is\n", dir);
     advice = advice_on(pool);
     assert_string_equal(advice, want);
     free(advice);
