@@ -78,6 +78,7 @@ PROGRAMS := $(B)/poold $(B)/poold-exec $(B)/poold-engine $(B)/poolctl
 HAVE_HTTP := $(shell printf '\43include <microhttpd.h>\n' | $(CC) $(CPPFLAGS) -E -x c - >/dev/null 2>&1 && echo yes)
 ifeq ($(HAVE_HTTP),yes)
 PROGRAMS += $(B)/poolworker
+MODULES  := $(patsubst worker/host/examples/%.c,$(B)/test/module_%.so,$(wildcard worker/host/examples/*.c))
 else
 UNIT := $(filter-out test/unit/test_host_%,$(UNIT))
 NO_FUZZ := $(B)/test/fuzz_http
@@ -124,7 +125,7 @@ $(B)/libpoolworker.a: $(call pic,$(POOLWORKER))
 	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/o/pic/poolworker.o
 $(B)/poolworker: $(call obj,$(HOST) $(FEW)) $(B)/libpoolworker.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -lmicrohttpd -pthread
+	$(Q)$(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -lmicrohttpd -ldl -pthread
 $(B)/host.a: $(call obj,$(filter-out %/main.c,$(HOST)))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
@@ -138,6 +139,11 @@ HOST_TESTS := $(filter $(B)/test/test_host_%,$(TESTS))
 $(filter-out $(HOST_TESTS),$(TESTS)): $(B)/test/%: $(B)/o/test/unit/%.o $(B)/library.a $(B)/libpoolworker.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -lcmocka -luv -ljansson -pthread
+# Modules of the stock worker, for the tests and as examples.
+$(MODULES): $(B)/test/module_%.so: worker/host/examples/%.c worker/host/poolworker_module.h
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -MMD -MP -fPIE,$(ALL_CFLAGS)) -fPIC -Iworker/host $(LDFLAGS) \
+	    $(filter-out -pie,$(LINKHARD)) -shared -o $@ $<
 $(HOST_TESTS): $(B)/test/%: $(B)/o/test/unit/%.o $(B)/host.a $(call obj,$(FEW)) $(B)/libpoolworker.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -lcmocka -lmicrohttpd -pthread
@@ -200,10 +206,10 @@ check-fast: ## the tests without installation and real servers, for the inner lo
 	@$(MAKE) --no-print-directory sim
 	@POOLD_BUILD=$(B) test/system/run
 
-check-real: all $(FIXTURES) $(EXAMPLE_WORKERS) ## the tests with real servers
+check-real: all $(FIXTURES) $(EXAMPLE_WORKERS) $(MODULES) ## the tests with real servers
 	@POOLD_BUILD=$(B) test/system/run --real
 
-unit: $(TESTS) $(FIXTURES) $(EXAMPLE_WORKERS) $(PROGRAMS) ## the unit tests
+unit: $(TESTS) $(FIXTURES) $(EXAMPLE_WORKERS) $(MODULES) $(PROGRAMS) ## the unit tests
 	@POOLD_BUILD=$(B) test/unit/run $(TESTS)
 
 fuzz-short: $(FUZZERS) ## the fuzz targets over their corpus, its prefixes, and RUNS=10000 mutations
@@ -251,7 +257,7 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	$(if $(HAVE_HTTP),install -m 755 $(B)/poolworker $(DESTDIR)$(BINDIR)/poolworker)
 	install -m 755 $(B)/poold-engine $(B)/poold-exec $(DESTDIR)$(LIBEXECDIR)
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
-	install -m 644 worker/lib/poolworker.h $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 worker/lib/poolworker.h $(if $(HAVE_HTTP),worker/host/poolworker_module.h) $(DESTDIR)$(INCLUDEDIR)
 	install -D -m 644 worker/bindings/poolworker.py $(DESTDIR)$(SHAREDIR)/bindings/poolworker.py
 	for file in $(PYTHON_EXAMPLES); do \
 	    install -D -m 644 $$file $(DESTDIR)$(SHAREDIR)/bindings/$${file#worker/bindings/} || exit 1; done
@@ -276,7 +282,8 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(SBINDIR)/poold $(DESTDIR)$(BINDIR)/poolctl $(DESTDIR)$(BINDIR)/poolworker
-	rm -f $(DESTDIR)$(INCLUDEDIR)/poolworker.h $(DESTDIR)$(LIBDIR)/libpoolworker.* $(DESTDIR)$(LIBDIR)/pkgconfig/poolworker.pc
+	rm -f $(DESTDIR)$(INCLUDEDIR)/poolworker.h $(DESTDIR)$(INCLUDEDIR)/poolworker_module.h
+	rm -f $(DESTDIR)$(LIBDIR)/libpoolworker.* $(DESTDIR)$(LIBDIR)/pkgconfig/poolworker.pc
 	rm -f $(DESTDIR)$(SHAREDIR)/bindings/poolworker.py
 	for file in $(PYTHON_EXAMPLES); do rm -f $(DESTDIR)$(SHAREDIR)/bindings/$${file#worker/bindings/}; done
 	-find $(DESTDIR)$(SHAREDIR)/bindings -depth -type d -exec rmdir {} + 2>/dev/null

@@ -1,12 +1,15 @@
 /* exchange.c - the way of a request through its states. */
 #include "worker/host/exchange.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "worker/host/request.h"
 #include "worker/host/route.h"
+#include "worker/host/token.h"
 
 /* A refused body is read and thrown away up to here, so that its client reads the answer instead of a
  * reset; a longer one is answered at once. */
@@ -65,11 +68,26 @@ exchange_destroy(struct exchange **pointer)
     exchange->connection->exchange = NULL;
     target_fini(&exchange->target);
     target_fini(&exchange->asked);
+    for (struct exchange_extra *next; exchange->extras != NULL; exchange->extras = next) {
+        next = exchange->extras->next;
+        free(exchange->extras);
+    }
     free(exchange);
     *pointer = NULL;
 }
 
 /* --- the steps */
+
+/* An answer has one type: its own, or the first that was added. */
+static void
+add_extras(struct exchange *exchange)
+{
+    for (const struct exchange_extra *at = exchange->extras; at != NULL; at = at->next) {
+        bool is_type = strcasecmp(at->text, MHD_HTTP_HEADER_CONTENT_TYPE) == 0;
+        if (!is_type || MHD_get_response_header(exchange->response, at->text) == NULL)
+            MHD_add_response_header(exchange->response, at->text, at->value);
+    }
+}
 
 /* Hands the answer over. Before the request has been read to its end libmicrohttpd closes behind it. */
 static enum MHD_Result
@@ -78,6 +96,7 @@ give_answer(struct exchange *exchange)
     struct MHD_Response *response = exchange->response;
     if (exchange->server->is_draining || exchange->must_close)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    add_extras(exchange);
     exchange->response = NULL;
     exchange_enter(exchange, EXCHANGE_ANSWER);
     enum MHD_Result result = MHD_queue_response(exchange->mhd, exchange->status, response);
@@ -104,12 +123,15 @@ judge(struct exchange *exchange)
         refusal = exchange->target_refusal;
     if (refusal == REFUSAL_NONE && facts.length != UINT64_MAX && facts.length > options->body_size)
         refusal = REFUSAL_BODY_TOO_LARGE;
-    if (refusal == REFUSAL_NONE) {
+    if (refusal != REFUSAL_NONE) {
+        exchange_refuse(exchange, refusal);
+        return;
+    }
+    modules_filter(exchange);
+    if (exchange->response == NULL && !exchange->is_broken) {
         exchange->handler = route(exchange);
         if (exchange->handler->begin != NULL)
             exchange->handler->begin(exchange);
-    } else {
-        exchange_refuse(exchange, refusal);
     }
 }
 
@@ -121,6 +143,8 @@ step_head(struct exchange *exchange, const char *method, const char *protocol)
     exchange_enter(exchange, EXCHANGE_BODY);
     poolworker_request_begin(exchange->server->pw);
     judge(exchange);
+    if (exchange->is_broken)
+        return MHD_NO;
     if (exchange->response == NULL || !has_body_to_come(exchange) || exchange->must_close)
         return exchange->response != NULL && exchange->must_close ? give_answer(exchange) : MHD_YES;
     bool is_long = exchange->length != UINT64_MAX && exchange->length > DISCARD_MAX;
@@ -247,9 +271,36 @@ exchange_refuse(struct exchange *exchange, enum refusal refusal)
         MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
 }
 
-/* The log tells what the client asked for first. */
-static enum refusal
-take_target(struct exchange *exchange, const char *location)
+int
+exchange_add_header(struct exchange *exchange, const char *name, const char *value)
+{
+    static const char *const ours[] = {"Connection", "Transfer-Encoding", "Content-Length", "Date"};
+    size_t name_len = strlen(name), value_len = strlen(value);
+    struct exchange_extra **last = &exchange->extras;
+    if (!token_is(name, name_len) || !token_is_value(value, value_len))
+        return -EINVAL;
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+        if (strcasecmp(name, ours[i]) == 0)
+            return -EINVAL;
+    if (exchange->extra_count == EXCHANGE_HEADERS_MAX ||
+        name_len + value_len > EXCHANGE_HEADER_LEN_MAX)
+        return -E2BIG;
+    struct exchange_extra *extra = malloc(sizeof *extra + name_len + value_len + 2);
+    if (extra == NULL)
+        return -ENOMEM;
+    extra->next = NULL;
+    extra->value = extra->text + name_len + 1;
+    memcpy(extra->text, name, name_len + 1);
+    memcpy(extra->value, value, value_len + 1);
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = extra;
+    exchange->extra_count++;
+    return 0;
+}
+
+enum refusal
+exchange_retarget(struct exchange *exchange, const char *location)
 {
     struct target target;
     enum refusal refusal = target_parse(&target, location);
@@ -265,7 +316,7 @@ void
 exchange_redirect(struct exchange *exchange, const char *location)
 {
     assert(exchange->state == EXCHANGE_WORK && !exchange->is_suspended);
-    enum refusal refusal = take_target(exchange, location);
+    enum refusal refusal = exchange_retarget(exchange, location);
     if (exchange->handler->fini != NULL)
         exchange->handler->fini(exchange);
     assert(exchange->work == NULL);

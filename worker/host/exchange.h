@@ -40,6 +40,15 @@ enum exchange_state {
     EXCHANGE_STATE_COUNT
 };
 
+enum { EXCHANGE_HEADERS_MAX = 32, EXCHANGE_HEADER_LEN_MAX = 8192 };
+
+/* One more header of the answer, whoever gives it. */
+struct exchange_extra {
+    struct exchange_extra *next;
+    char *value; /* in text */
+    char text[]; /* the name */
+};
+
 struct exchange {
     struct server *server;
     struct connection *connection;
@@ -59,6 +68,8 @@ struct exchange {
     struct MHD_Response *response; /* given and not yet libmicrohttpd's */
     unsigned status, substatus;    /* 0: none given */
     uint64_t content_bytes;        /* of the answer */
+    struct exchange_extra *extras; /* in their order */
+    unsigned extra_count;
     bool is_suspended;
     bool is_broken;  /* no answer is possible any more: the connection is closed */
     bool must_close; /* where the request ends is in doubt, or it was refused before its end */
@@ -88,6 +99,14 @@ void exchange_refuse(struct exchange *, enum refusal);
 
 /* A small text, copied. */
 void exchange_answer_text(struct exchange *, unsigned status, const char *text);
+
+/* One more header of whatever answer it will be. 0, or a negative errno: -EINVAL (no header, or one that
+ * speaks of the connection), -E2BIG, -ENOMEM. */
+int exchange_add_header(struct exchange *, const char *name, const char *value);
+
+/* The target becomes another one, a path with its query; what was asked for is kept for the log. Before
+ * it is routed. What is refused leaves no target behind. */
+enum refusal exchange_retarget(struct exchange *, const char *location);
 
 /* Answers as if location, a path, had been asked for with GET. In WORK only, not suspended. The handler
  * that calls it is finished with. location is copied. */

@@ -33,7 +33,7 @@ print_help(void)
         char left[64];
         snprintf(left, sizeof left, "--%s %s", rows[i].name,
                  rows[i].argument == NULL ? "" : rows[i].argument);
-        printf("  %-24s %s%s%s%s\n", left, rows[i].help, *rows[i].standard == '\0' ? "" : " (",
+        printf("  %-30s %s%s%s%s\n", left, rows[i].help, *rows[i].standard == '\0' ? "" : " (",
                rows[i].standard, *rows[i].standard == '\0' ? "" : ")");
     }
     puts("\nWithout --root every path answers a page that names pool, worker and pid.\n"

@@ -24,7 +24,11 @@ route(struct exchange *exchange)
     if (strcmp(exchange->target.path, "*") == 0)
         return &about_server;
     const char *prefix = exchange->server->cgi.prefix;
-    if (prefix != NULL && target_is_below(exchange->target.path, prefix))
+    const struct module *module = modules_find(&exchange->server->modules, exchange->target.path);
+    bool is_program = prefix != NULL && target_is_below(exchange->target.path, prefix);
+    if (module != NULL && (!is_program || strlen(module->prefix) > strlen(prefix)))
+        return &module_handler;
+    if (is_program)
         return &cgi_handler;
     return exchange->server->options.root == NULL ? &page_handler : &files_handler;
 }

@@ -175,7 +175,8 @@ server_open(struct server *server, struct err *err)
     access_log_open(&server->log, options->no_log ? -1 : STDOUT_FILENO, server->pool,
                     server->worker);
     if ((code = files_open(&server->files, options, err)) != 0 ||
-        (code = cgi_open(server, err)) != 0 || (code = listeners_open(server, err)) != 0)
+        (code = cgi_open(server, err)) != 0 || (code = modules_open(server, err)) != 0 ||
+        (code = listeners_open(server, err)) != 0)
         return code;
     server->pw_watch = (struct watch){.fd = poolworker_fd(server->pw), .ready = hear_poold};
     if ((code = loop_watch(&server->loop, &server->pw_watch, EPOLLIN)) != 0 ||
@@ -206,6 +207,7 @@ server_close(struct server *server)
     cgi_close(server);
     MHD_run(server->mhd);
     MHD_stop_daemon(server->mhd);
+    modules_close(server);
     access_log_flush(&server->log);
     listeners_close(server);
     files_close(&server->files);

@@ -9,6 +9,7 @@
 #include "worker/host/cgi.h"
 #include "worker/host/files.h"
 #include "worker/host/loop.h"
+#include "worker/host/module.h"
 #include "worker/host/options.h"
 #include "worker/lib/poolworker.h"
 
@@ -49,6 +50,7 @@ struct server {
 
     struct files files; /* with --root */
     struct cgi cgi;     /* with --cgi */
+    struct modules modules;
     struct access_log log;
 };
 
