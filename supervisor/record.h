@@ -12,7 +12,7 @@
 #include "supervisor/core/settings.h"
 
 #define RECORD_MAGIC       "poold.cf"
-#define RECORD_VERSION     5u
+#define RECORD_VERSION     6u
 #define SOCKETS_A_POOL_MAX 64u
 /* "/w/" and 32 digits, the name of a notify socket, must fit in a socket address with it. */
 #define RECORD_RUNTIME_MAX      60u
@@ -52,7 +52,9 @@ struct record_header {
     uint32_t engine_uid, engine_gid; /* what the engine is to run as */
     uint32_t engine_user;            /* text: the name */
     uint32_t starts_max;             /* limits.starts: 2 x the CPUs that poold may use */
-    uint32_t source;                 /* text: the path of the main file */
+    uint32_t recycles_max;           /* limits.recycles; 0: none */
+    uint32_t unused;
+    uint32_t source;              /* text: the path of the main file */
     uint32_t pools_max;           /* most places that a later load may come to; the first load sets
                                      it, each later one keeps it, for what is sized by it lives on */
     uint32_t pools_present;       /* pools that are there: places with `present` */

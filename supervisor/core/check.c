@@ -56,6 +56,8 @@ check_worker_recycle(const struct core *core, uint32_t worker)
         return "successor and original know each other";
     if (w->begun && w->leave == CAUSE_NONE)
         return "a recycle has a cause";
+    if (w->counted && !w->begun)
+        return "only a recycle that has begun counts for limits.recycles";
     if ((w->reason == CAUSE_NONE) != (w->reasons == 0) ||
         (w->reason != CAUSE_NONE && !reason_stands(w, w->reason)))
         return "the newest reason is one that stands";
@@ -121,6 +123,11 @@ check_pool(const struct core *core, uint32_t pool)
         return "who is down for its settings is wanted, and they are refused";
     if ((p->roll_all || p->roll_drifted) != (p->roll_cause != CAUSE_NONE))
         return "a roll is of somebody";
+    if ((p->turn == TURN_WAITS) != (heap_key(&core->turns, pool) != UINT64_MAX))
+        return "the queue of turns has those that wait";
+    if (p->turn != TURN_NONE && !pool_is_up(core, pool) &&
+        global_at(core)->shutdown == SHUTDOWN_NOT)
+        return "who has a turn is up";
     if (p->queue != 0 && !pool_is_up(core, pool) && global_at(core)->shutdown == SHUTDOWN_NOT)
         return "who waits for a start is up";
     if ((p->queue != 0) != (heap_key(&core->queue, pool) != UINT64_MAX))
@@ -137,12 +144,13 @@ check_pool(const struct core *core, uint32_t pool)
 const char *
 core_check(const struct core *core)
 {
-    uint32_t places = 0, workers = 0, listed = 0;
+    uint32_t places = 0, recycles = 0, turns = 0, workers = 0, listed = 0;
     for (uint32_t i = 0; i < core->limits.pools_max; i++) {
         const char *broken = check_pool(core, i);
         if (broken != NULL)
             return broken;
         listed += pool_records(core, i);
+        turns += pool_at(core, i)->turn == TURN_HELD;
     }
     for (uint32_t i = 0; i < core->limits.workers_max && workers < core->workers_len; i++) {
         const struct worker *w = worker_at(core, i);
@@ -150,6 +158,7 @@ core_check(const struct core *core)
             continue;
         workers++;
         places += w->place;
+        recycles += w->counted;
         const char *broken = check_worker_state(core, i);
         if (broken == NULL)
             broken = check_worker_recycle(core, i);
@@ -161,7 +170,9 @@ core_check(const struct core *core)
     /* Not bounded by starts_max: more may have begun before that was so few. */
     if (places != core->places_held)
         return "places agree with a recount";
-    if (!heap_is_sound(&core->due) || !heap_is_sound(&core->queue))
+    if (recycles != core->recycles_begun || turns != core->turns_held)
+        return "recycles and turns agree with a recount";
+    if (!heap_is_sound(&core->due) || !heap_is_sound(&core->queue) || !heap_is_sound(&core->turns))
         return "the heaps are in order";
     return NULL;
 }

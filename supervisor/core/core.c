@@ -7,6 +7,7 @@
 #include "supervisor/core/roll.h"
 #include "supervisor/core/start.h"
 #include "supervisor/core/state.h"
+#include "supervisor/core/turn.h"
 #include "supervisor/core/worker.h"
 
 /* What one step takes on at most, so that no step is long: the rest is due at once. */
@@ -38,6 +39,8 @@ core_step(struct core *core, const struct event *event, struct action_list *out)
         assert(event->starts_max >= 1);
         if (global_at(core)->starts_max != event->starts_max)
             global_edit(core)->starts_max = event->starts_max;
+        if (global_at(core)->recycles_max != event->recycles_max)
+            global_edit(core)->recycles_max = event->recycles_max;
         break;
     case EV_SHUTDOWN:
         step_shutdown(core);
@@ -71,6 +74,7 @@ core_step(struct core *core, const struct event *event, struct action_list *out)
         break;
     }
     shutdown_go_on(core);
+    turns_grant(core);
     starts_grant(core);
     say_leave(core);
     core->out = NULL;
@@ -86,7 +90,7 @@ shutdown_is_pending(const struct core *core)
 msec
 core_deadline(const struct core *core)
 {
-    if (shutdown_is_pending(core) || starts_are_pending(core))
+    if (shutdown_is_pending(core) || starts_are_pending(core) || turns_are_pending(core))
         return core->now;
     return heap_first_key(&core->due);
 }

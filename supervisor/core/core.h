@@ -24,6 +24,7 @@
 #define CORE_WHY_(n, s)   REASON_##n,
 #define CORE_WORKER_(n, s) WORKER_##n,
 #define CORE_ROLL_(n, s)  ROLL_##n,
+#define CORE_WAIT_(n, s)  WAIT_##n,
 enum event_kind   { CORE_EVENTS(CORE_EV_)       EV_COUNT };
 enum action_kind  { CORE_ACTIONS(CORE_ACT_)     ACT_COUNT };
 enum cause        { CAUSES(CORE_CAUSE_)         CAUSE_COUNT };
@@ -31,6 +32,7 @@ enum pool_state   { POOL_STATES(CORE_POOL_)     POOL_STATE_COUNT };
 enum pool_reason  { POOL_REASONS(CORE_WHY_)     POOL_REASON_COUNT };
 enum worker_state { WORKER_STATES(CORE_WORKER_) WORKER_STATE_COUNT };
 enum roll_outcome { ROLL_OUTCOMES(CORE_ROLL_)   ROLL_OUTCOME_COUNT };
+enum recycle_wait { RECYCLE_WAITS(CORE_WAIT_)   RECYCLE_WAIT_COUNT };
 /* clang-format on */
 
 struct core_limits {
@@ -52,6 +54,8 @@ struct event {
     const struct pool_settings *settings; /* POOL_ADD: copied; change.h says what a change does */
     struct exit_status status;
     uint32_t starts_max; /* LIMITS: limits.starts, at least 1. Fewer than start now: they finish */
+    uint32_t
+        recycles_max; /* LIMITS: limits.recycles, 0: none. Fewer than are under way: they finish */
     uint32_t step; /* enum spawn_step of verbs.h; the core only hands it on and compares to none */
     int32_t error; /* errno, positive */
 };
@@ -134,7 +138,7 @@ void core_touched_clear(struct core *);
 size_t core_record_write(const struct core *, uint32_t record, void *buf, size_t cap);
 int core_record_read(struct core *, uint32_t record, const void *buf, size_t len);
 int core_restore_end(struct core *, msec now);
-#define CORE_STATE_VERSION 4u
+#define CORE_STATE_VERSION 5u
 
 /* --- Changing the configuration: POOL_ADD with by_operator for each pool that is added or changed,
  * or whose drifted workers are to be tried again; POOL_REMOVE, by_operator too, for each that is
@@ -196,6 +200,7 @@ struct worker_view {
     uint64_t requests_limit;        /* its own limit of requests; 0: it has none */
     msec next_at; /* when it is to be replaced, as far as is known; MSEC_NEVER: not planned */
     enum cause next_for;              /* ... and why */
+    enum recycle_wait waits;          /* to be replaced, and for what that waits */
     msec spawned_at, ready_at, since; /* ready_at 0: not yet; since: of this state */
     struct worker_id successor;       /* generation 0: none */
 };
@@ -215,6 +220,8 @@ uint32_t core_worker_next(const struct core *, uint32_t handle);
 /* The failures in the window, oldest first; returns how many were written. */
 uint32_t core_failures(const struct core *, uint32_t pool, msec now, struct failure_view *out,
                        uint32_t cap);
+/* Recycles under way on this host and turns kept for such, pools waiting for one; 0: no limit. */
+void core_recycles(const struct core *, uint32_t *held, uint32_t *waiting, uint32_t *most);
 /* Workers starting now that hold a place, pools waiting for one. */
 void core_starts(const struct core *, uint32_t *held, uint32_t *waiting);
 
@@ -225,5 +232,6 @@ const char *pool_state_name(enum pool_state);
 const char *pool_reason_name(enum pool_reason);
 const char *worker_state_name(enum worker_state);
 const char *roll_outcome_name(enum roll_outcome);
+const char *recycle_wait_name(enum recycle_wait);
 
 #endif

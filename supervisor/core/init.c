@@ -6,6 +6,7 @@
 struct layout {
     size_t pools, failures, workers, pool_more, worker_more;
     size_t due_entries, due_places, queue_entries, queue_places;
+    size_t turns_entries, turns_places;
     size_t used[BITMAP_LEVELS], touched, touched_bits, end;
     uint32_t used_words[BITMAP_LEVELS];
 };
@@ -34,6 +35,8 @@ layout_make(struct layout *layout, const struct core_limits *limits)
     layout->due_places = layout_add(&end, pools + workers, sizeof(uint32_t));
     layout->queue_entries = layout_add(&end, pools, sizeof(struct heap_entry));
     layout->queue_places = layout_add(&end, pools, sizeof(uint32_t));
+    layout->turns_entries = layout_add(&end, pools, sizeof(struct heap_entry));
+    layout->turns_places = layout_add(&end, pools, sizeof(uint32_t));
     size_t words = workers;
     for (size_t level = 0; level < BITMAP_LEVELS; level++) {
         words = (words + 63) / 64;
@@ -78,6 +81,9 @@ core_init(void *mem, const struct core_limits *limits)
     core->queue.entries = (void *)(base + layout.queue_entries);
     core->queue.places = (void *)(base + layout.queue_places);
     core->queue.nodes_max = limits->pools_max;
+    core->turns.entries = (void *)(base + layout.turns_entries);
+    core->turns.places = (void *)(base + layout.turns_places);
+    core->turns.nodes_max = limits->pools_max;
     for (size_t level = 0; level < BITMAP_LEVELS; level++) {
         core->used[level] = (void *)(base + layout.used[level]);
         core->used_words[level] = layout.used_words[level];

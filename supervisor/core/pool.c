@@ -6,6 +6,7 @@
 #include "supervisor/core/recycle.h"
 #include "supervisor/core/roll.h"
 #include "supervisor/core/start.h"
+#include "supervisor/core/turn.h"
 #include "supervisor/core/worker.h"
 
 #define S(n) (1u << POOL_##n)
@@ -259,6 +260,7 @@ pool_hold(struct core *core, uint32_t pool)
         return;
     core->pool_more[pool].held = true;
     start_wait_no_more(core, pool);
+    turn_give_back(core, pool);
     due_set_pool(core, pool, MSEC_NEVER);
 }
 

@@ -6,6 +6,7 @@
 #include "supervisor/core/recycle.h"
 #include "supervisor/core/roll.h"
 #include "supervisor/core/start.h"
+#include "supervisor/core/turn.h"
 #include "supervisor/core/worker.h"
 
 /* What one pass over a pool's workers finds. */
@@ -16,7 +17,8 @@ struct findings {
     uint32_t vacant;  /* the first slot that lacks an incumbent and may be filled; NONE */
     uint32_t follows; /* whom its next worker follows; NONE */
     uint32_t marked;  /* the first worker whose recycle may begin now; NONE */
-    msec opens_at;    /* when something that must wait may begin; MSEC_NEVER */
+    msec opens_at;    /* when a vacant slot that must wait may be filled; MSEC_NEVER */
+    msec begins_at;   /* when a recycle may begin, as far as time goes; MSEC_NEVER */
 };
 
 static void pool_go_down(struct core *, uint32_t pool);
@@ -41,14 +43,17 @@ pool_reconcile(struct core *core, uint32_t pool)
     due_set_pool(core, pool, due);
 }
 
-/* A pool that waits for a place needs no deadline: the place that is given wakes it. */
+/* A pool that waits for a place or a turn needs no deadline: what is given wakes it. */
 static msec
 pool_due(const struct core *core, uint32_t pool, const struct findings *findings)
 {
     const struct pool *p = pool_at(core, pool);
     if (pool_lacks_sockets(core, pool))
         return p->binding != BIND_NOT ? MSEC_NEVER : p->next_start_at;
-    return p->queue == 0 ? findings->opens_at : MSEC_NEVER;
+    if (p->queue != 0)
+        return MSEC_NEVER;
+    return p->turn == TURN_WAITS ? findings->opens_at
+                                 : MIN(findings->opens_at, findings->begins_at);
 }
 
 void
@@ -107,6 +112,7 @@ pool_go_down(struct core *core, uint32_t pool)
 {
     const struct pool *p = pool_at(core, pool);
     change_forget(core, pool);
+    turn_give_back(core, pool);
     pool_be_refused(core, pool);
     enum cause cause = pool_down_cause(core, p);
     if (p->state != POOL_STOPPED && p->state != POOL_STOPPING) {
@@ -135,6 +141,7 @@ static void
 pool_stay_disabled(struct core *core, uint32_t pool)
 {
     change_forget(core, pool);
+    turn_give_back(core, pool);
     for (uint32_t i = worker_first(core, pool), next; i != NONE; i = next) {
         next = worker_next(core, i);
         const struct worker *w = worker_at(core, i);
@@ -151,7 +158,7 @@ pool_go_up(struct core *core, uint32_t pool)
     const struct pool *p = pool_at(core, pool);
     if (pool_lacks_sockets(core, pool))
         pool_ask_for_sockets(core, pool);
-    struct findings findings = {.opens_at = MSEC_NEVER};
+    struct findings findings = {.opens_at = MSEC_NEVER, .begins_at = MSEC_NEVER};
     if (p->state == POOL_STOPPED)
         change_forget(core, pool);
     if (p->state == POOL_STOPPED && pool_lacks_sockets(core, pool))
@@ -163,7 +170,7 @@ pool_go_up(struct core *core, uint32_t pool)
 
     for (;;) {
         pool_look(core, pool, &findings);
-        if (p->settings.overlap || findings.marked == NONE)
+        if (p->settings.overlap || findings.marked == NONE || !turn_take(core, pool))
             break;
         recycle_begin_exclusive(core, findings.marked); /* at most `surge` are under way */
     }
@@ -173,7 +180,10 @@ pool_go_up(struct core *core, uint32_t pool)
         pool_enter(core, pool, POOL_STARTED, REASON_NONE);
         tell_pool(core, TELL_POOL_STARTED, pool);
     }
-    if (findings.vacant != NONE || findings.marked != NONE)
+    if (findings.marked == NONE)
+        turn_give_back(core, pool);
+    bool recycles = findings.marked != NONE && turn_take(core, pool);
+    if (findings.vacant != NONE || recycles)
         start_wait(core, pool, pool_class(core, pool, &findings));
     else
         start_wait_no_more(core, pool);
@@ -197,6 +207,8 @@ pool_start_next(struct core *core, uint32_t pool)
     struct findings findings;
     pool_look(core, pool, &findings);
     assert(findings.vacant != NONE || findings.marked != NONE);
+    if (findings.vacant == NONE && !turn_take(core, pool))
+        return; /* there was no limit when it began to wait for a place */
 
     uint32_t slot = findings.vacant, original = findings.follows;
     if (slot == NONE) {
@@ -268,7 +280,7 @@ slot_judge(const struct core *core, const struct pool *p, uint32_t number, const
         return;
     bool tried_again = cause_is_tried_again(w->leave);
     msec at = tried_again ? MAX(p->next_start_at, p->retry_at) : p->next_start_at;
-    findings->opens_at = MIN(findings->opens_at, at);
+    findings->begins_at = MIN(findings->begins_at, at);
     if (findings->marked == NONE && at <= core->now)
         findings->marked = slot->incumbent;
 }
@@ -278,8 +290,11 @@ pool_look(const struct core *core, uint32_t pool, struct findings *findings)
 {
     const struct pool *p = pool_at(core, pool);
     const struct pool_settings *settings = &p->settings;
-    *findings =
-        (struct findings){.vacant = NONE, .follows = NONE, .marked = NONE, .opens_at = MSEC_NEVER};
+    *findings = (struct findings){.vacant = NONE,
+                                  .follows = NONE,
+                                  .marked = NONE,
+                                  .opens_at = MSEC_NEVER,
+                                  .begins_at = MSEC_NEVER};
 
     uint32_t first = worker_first(core, pool);
     for (uint32_t i = first; i != NONE; i = worker_next(core, i)) {

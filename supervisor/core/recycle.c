@@ -4,6 +4,7 @@
 #include "supervisor/core/pool.h"
 #include "supervisor/core/reason.h"
 #include "supervisor/core/roll.h"
+#include "supervisor/core/turn.h"
 #include "supervisor/core/worker.h"
 
 void
@@ -64,6 +65,7 @@ recycle_begin(struct core *core, uint32_t original)
     struct worker *o = worker_edit(core, original);
     assert(o->leave != CAUSE_NONE && !o->begun && !o->replaced);
     o->begun = true;
+    turn_begin(core, original);
 }
 
 void
@@ -130,6 +132,7 @@ recycle_close(struct core *core, uint32_t original, msec gone_at)
     action->total_ms = core->now - o->asked_at;
     if (o->in_roll)
         pool_edit(core, o->id.pool)->roll_replaced++;
+    turn_end(core, original);
     o->begun = o->in_roll = false;
     struct pool *p = pool_edit(core, o->id.pool);
     p->retry_streak = 0;
@@ -159,6 +162,8 @@ recycle_successor_failed(struct core *core, uint32_t worker)
 {
     bool trial = recycle_is_trial(core, worker);
     uint32_t original = recycle_untie(core, worker);
+    if (!trial && original != NONE)
+        turn_end(core, original);
     if (!trial)
         return;
 
@@ -166,6 +171,7 @@ recycle_successor_failed(struct core *core, uint32_t worker)
     uint32_t pool = o->id.pool;
     enum cause cause = o->leave;
     msec retry_ms = MSEC_NEVER;
+    turn_end(core, original);
     o->begun = false;
     if (cause_is_tried_again(cause)) {
         struct pool *p = pool_edit(core, pool);
@@ -193,6 +199,7 @@ recycle_give_up(struct core *core, uint32_t worker)
     assert(recycle_is_trial(core, worker));
     uint32_t original = recycle_untie(core, worker);
     struct worker *o = worker_edit(core, original);
+    turn_end(core, original);
     o->begun = false;
     struct action *action = tell_worker(core, TELL_RECYCLE_CONFIG_CHANGE, worker);
     action->other = o->id;
@@ -231,6 +238,7 @@ recycle_cancel(struct core *core, uint32_t worker)
         return; /* its successor took over: it ends as it began */
     if (w->begun || w->in_roll) {
         struct worker *o = worker_edit(core, worker);
+        turn_end(core, worker);
         o->begun = o->in_roll = false;
     }
 }

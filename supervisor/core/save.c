@@ -2,6 +2,7 @@
 #include "supervisor/core/pool.h"
 #include "supervisor/core/start.h"
 #include "supervisor/core/state.h"
+#include "supervisor/core/turn.h"
 #include "supervisor/core/worker.h"
 
 #define CORE_EINVAL 22 /* the kernel's EINVAL; the core has no use for the rest of its header */
@@ -134,7 +135,7 @@ pool_is_valid(const struct pool *p)
     struct pool forgotten = {.generation = p->generation};
     if (p->added == 0)
         return memcmp(p, &forgotten, sizeof(*p)) == 0;
-    return are_bools(&p->added, 7) && p->binding < BIND_PHASE_COUNT &&
+    return are_bools(&p->added, 7) && p->binding < BIND_PHASE_COUNT && p->turn < TURN_COUNT &&
            p->slots_filled <= WORKERS_A_POOL_MAX && p->state < POOL_STATE_COUNT &&
            p->reason < POOL_REASON_COUNT && p->roll_cause < CAUSE_COUNT &&
            p->queue <= START_CLASS_COUNT && s->workers_min >= 1 &&
@@ -158,7 +159,7 @@ worker_is_valid(const struct core *core, const struct worker *w)
            w->state > WORKER_FREE && w->state < WORKER_STATE_COUNT && w->cause < CAUSE_COUNT &&
            w->leave < CAUSE_COUNT && w->reason < CAUSE_COUNT && w->reasons >> CAUSE_COUNT == 0 &&
            (w->reasons_told & ~w->reasons) == 0 && are_bools(&w->executed, 12) &&
-           w->limit < WORKER_LIMIT_COUNT && w->ready < READY_RULE_COUNT;
+           w->limit < WORKER_LIMIT_COUNT && w->counted <= w->begun && w->ready < READY_RULE_COUNT;
 }
 
 int
@@ -242,6 +243,9 @@ core_restore_end(struct core *core, msec now)
             continue;
         if (pool_at(core, i)->queue != 0)
             start_put(core, i);
+        if (pool_at(core, i)->turn == TURN_WAITS)
+            turn_put(core, i);
+        core->turns_held += pool_at(core, i)->turn == TURN_HELD;
         pool_arm(core, i);
     }
     for (uint32_t i = 0; i < core->limits.workers_max; i++)

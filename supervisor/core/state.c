@@ -1,5 +1,6 @@
 /* state.c - the core's records: touch marks, lists, deadlines, and the list of actions. */
 #include "supervisor/core/state.h"
+#include "supervisor/core/turn.h"
 
 /* --- Touch marks. Record numbers: 0 global, then pools, failures, workers. */
 
@@ -162,6 +163,7 @@ worker_give_back(struct core *core, uint32_t worker)
     assert(worker_at(core, worker)->state == WORKER_FREE);
     list_remove(core, worker);
     used_clear(core, worker);
+    turn_end(core, worker);
     core->workers_len--;
     memset(worker_edit(core, worker), 0, sizeof(struct worker));
 }
@@ -174,6 +176,7 @@ worker_put(struct core *core, uint32_t worker)
     used_set(core, worker);
     core->workers_len++;
     core->places_held += w->place;
+    core->recycles_begun += w->counted;
     core->worker_more[worker].listed = false;
     list_insert(core, worker);
     uint32_t *count = pool_count_of(core, w->id.pool, w->state);

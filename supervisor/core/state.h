@@ -23,9 +23,9 @@ struct global {
     uint32_t shutdown_next; /* the next pool that the shutdown has not reached yet */
     uint32_t left;          /* bool: LEAVE was said */
     uint32_t starts_max;    /* limits.starts as it holds now */
-    uint32_t unused;
-    uint64_t ticket;  /* the last one given to a pool that waits for a start */
-    struct prng prng; /* of the jitter */
+    uint32_t recycles_max;  /* limits.recycles as it holds now; 0: there is no limit */
+    uint64_t ticket;        /* the last one given to a pool that waits */
+    struct prng prng;       /* of the jitter */
 };
 
 struct pool {
@@ -34,10 +34,11 @@ struct pool {
     msec next_start_at; /* back-off: no start, and no bind, before */
     msec retry_at;      /* no recycle for a cause that is tried again begins before */
     msec roll_since;
-    msec start_ms;       /* how long the last worker that became ready took from its SPAWN */
-    msec failed_at;      /* the last failure that delayed a start; 0: none */
-    uint64_t ticket;     /* of its place in the queue of starts */
-    uint32_t generation; /* the last one given to a worker; never goes back */
+    msec start_ms;        /* how long the last worker that became ready took from its SPAWN */
+    msec failed_at;       /* the last failure that delayed a start; 0: none */
+    uint64_t ticket;      /* of its place in the queue of starts */
+    uint64_t turn_ticket; /* ... and in that of turns to recycle */
+    uint32_t generation;  /* the last one given to a worker; never goes back */
     uint32_t roll_replaced;
     int32_t bind_error; /* of the last bind that failed; 0: none in this spell */
     uint16_t streak;    /* failures that delay starts, one after the other */
@@ -56,7 +57,12 @@ struct pool {
     uint8_t changed;       /* its settings were given, and its workers not yet compared with them */
     uint8_t roll_all;      /* the roll replaces every worker: somebody asked for it */
     uint8_t roll_drifted;  /* the roll replaces every worker that has drifted */
+    uint8_t turn;          /* enum turn */
+    uint8_t unused[7];
 };
+
+/* Of limits.recycles (turn.h): HELD is kept for this pool's next recycle. */
+enum turn { TURN_NONE, TURN_WAITS, TURN_HELD, TURN_COUNT };
 
 /* BIND is asked once at a time. STALE: the sockets have changed since it was asked, so its answer
  * does not count, and it is asked again. */
@@ -117,15 +123,17 @@ struct worker {
     uint8_t reason;          /* enum cause: the newest of `reasons`; NONE: there are none */
     uint16_t reasons;        /* bit of each cause that stands (reason.h) */
     uint16_t reasons_told;
-    uint16_t draw; /* drawn at its start: where its own limits lie within the jitter */
+    uint16_t draw;   /* drawn at its start: where its own limits lie within the jitter */
+    uint8_t counted; /* bool: its recycle counts for limits.recycles */
+    uint8_t unused[7];
 };
 
 _Static_assert(sizeof(struct global) == 40, "no padding");
 _Static_assert(sizeof(struct pool_settings) == 88, "no padding");
-_Static_assert(sizeof(struct pool) == 88 + 56 + 12 + 6 + 14, "no padding");
+_Static_assert(sizeof(struct pool) == 88 + 64 + 12 + 8 + 20, "no padding");
 _Static_assert(sizeof(struct failure) == 16, "no padding");
 _Static_assert(sizeof(struct failures) == 8 + FAILURES_MAX * 16, "no padding");
-_Static_assert(sizeof(struct worker) == 24 + 112 + 24, "no padding");
+_Static_assert(sizeof(struct worker) == 24 + 112 + 32, "no padding");
 _Static_assert(CAUSE_COUNT <= 16, "a bit of `reasons` each");
 
 /* Derived, one for each pool. */
@@ -160,12 +168,15 @@ struct core {
     struct worker_more *worker_more;
     struct heap due;   /* node: pool, or pools_max + worker */
     struct heap queue; /* node: pool; key: class, then ticket */
+    struct heap turns; /* node: pool that waits for a turn to recycle; key: ticket */
     uint64_t
         *used[BITMAP_LEVELS]; /* bit of level 0: the record is in use; above: the word is full */
     uint32_t used_words[BITMAP_LEVELS];
     uint32_t workers_len; /* records in use */
     bool resumed;         /* the pools that were restored have been held */
     uint32_t places_held;
+    uint32_t recycles_begun; /* that count for limits.recycles */
+    uint32_t turns_held;     /* kept for pools whose recycle has not begun */
     uint32_t *touched;
     uint64_t *touched_bits;
     uint32_t touched_len;

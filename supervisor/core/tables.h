@@ -14,7 +14,7 @@
     X(POOL_STOP)     /* wanted down              worker.pool                                */ \
     X(POOL_RECYCLE)  /* replace every worker     worker.pool, cause                         */ \
     X(POOL_REMOVE)   /* drain, then forget       worker.pool                                */ \
-    X(LIMITS)        /* of the host have changed starts_max                                 */ \
+    X(LIMITS)        /* of the host have changed starts_max, recycles_max                   */ \
     X(SHUTDOWN)      /* all down; twice: hurry   -                                          */ \
     X(BOUND)         /* pool's sockets are held  worker.pool                                */ \
     X(BIND_FAILED)   /* they are not             worker.pool, error                         */ \
@@ -95,6 +95,16 @@
     X(LEAVING,  "draining")    \
     X(KILLING,  "draining")    \
     X(GONE,     "gone") /* in no view */
+
+/* What a worker that is to be replaced waits for. */
+#define RECYCLE_WAITS(X)                                                         \
+    X(NOTHING,  "")                                                              \
+    X(TURN,     "limits.recycles")  /* as many as may be under way on this host */ \
+    X(PLACE,    "limits.starts")    /* ... starting on this host */              \
+    X(SURGE,    "recycling.surge")  /* ... replaced at one time in this pool */  \
+    X(DELAY,    "failure.delay")    /* what failed is tried again later */       \
+    X(SOCKETS,  "listen")           /* sockets that are not bound yet */         \
+    X(LEAVER,   "health.shutdown_timeout") /* who was in the slot before has not gone yet */
 
 /* How a roll (the recycle of a pool) ended. */
 #define ROLL_OUTCOMES(X)                                          \

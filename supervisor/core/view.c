@@ -53,6 +53,30 @@ is_visible(const struct worker *w)
     return w->state != WORKER_FREE && w->state != WORKER_GONE;
 }
 
+/* In the order in which one would have to be over before the next counts. */
+static enum recycle_wait
+view_wait(const struct core *core, const struct worker *w)
+{
+    const struct pool *p = pool_at(core, w->id.pool);
+    uint32_t under_way = 0;
+    bool leaver = false;
+    for (uint32_t i = worker_first(core, w->id.pool); i != NONE; i = worker_next(core, i)) {
+        const struct worker *other = worker_at(core, i);
+        under_way += other->begun && !other->replaced;
+        leaver |=
+            other->id.slot == w->id.slot && worker_is_leaving(other) && other->state != WORKER_GONE;
+    }
+    if (pool_lacks_sockets(core, w->id.pool))
+        return WAIT_SOCKETS;
+    if (leaver)
+        return WAIT_LEAVER;
+    if (under_way >= p->settings.surge)
+        return WAIT_SURGE;
+    if (p->next_start_at > core->now || (cause_is_tried_again(w->leave) && p->retry_at > core->now))
+        return WAIT_DELAY;
+    return p->turn == TURN_WAITS ? WAIT_TURN : WAIT_PLACE;
+}
+
 /* When a worker is replaced next, and why: what is under way or marked comes first. */
 static void
 view_next(const struct core *core, uint32_t handle, struct worker_view *view)
@@ -63,6 +87,7 @@ view_next(const struct core *core, uint32_t handle, struct worker_view *view)
     if (w->leave != CAUSE_NONE) {
         view->next_at = w->asked_at;
         view->next_for = w->leave;
+        view->waits = w->begun ? WAIT_NOTHING : view_wait(core, w);
     } else if (view->age_limit_ms != MSEC_NEVER) {
         view->next_at = after(w->spawned_at, view->age_limit_ms);
         view->next_for = CAUSE_TIME;
@@ -156,6 +181,14 @@ core_failures(const struct core *core, uint32_t pool, msec now, struct failure_v
 }
 
 void
+core_recycles(const struct core *core, uint32_t *held, uint32_t *waiting, uint32_t *most)
+{
+    *held = core->recycles_begun + core->turns_held;
+    *waiting = core->turns.len;
+    *most = global_at(core)->recycles_max;
+}
+
+void
 core_starts(const struct core *core, uint32_t *held, uint32_t *waiting)
 {
     *held = core->places_held;
@@ -182,4 +215,5 @@ NAMES(pool_state_name,   enum pool_state,   POOL_STATES,   TEXT_OF_)
 NAMES(pool_reason_name,  enum pool_reason,  POOL_REASONS,  TEXT_OF_)
 NAMES(worker_state_name, enum worker_state, WORKER_STATES, TEXT_OF_)
 NAMES(roll_outcome_name, enum roll_outcome, ROLL_OUTCOMES, TEXT_OF_)
+NAMES(recycle_wait_name, enum recycle_wait, RECYCLE_WAITS, TEXT_OF_)
 /* clang-format on */

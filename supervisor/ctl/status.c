@@ -150,13 +150,14 @@ print_next_recycles(const json_t *pool)
     json_array_foreach(json_object_get(pool, "workers"), i, worker)
     {
         const json_t *next = json_object_get(worker, "next_recycle");
-        const char *at = ctl_string(next, "at");
+        const char *at = ctl_string(next, "at"), *waits = ctl_string(next, "waits");
         char line[256];
         if (!json_is_object(next))
             continue;
         if (json_is_true(json_object_get(next, "under_way")))
-            snprintf(line, sizeof line, "worker %s is to be replaced (%s) since %.19s",
-                     ctl_string(worker, "id"), ctl_string(next, "cause"), at);
+            snprintf(line, sizeof line, "worker %s is to be replaced (%s) since %.19s%s%s",
+                     ctl_string(worker, "id"), ctl_string(next, "cause"), at,
+                     waits[0] != '\0' ? ", and waits: " : "", waits);
         else
             snprintf(line, sizeof line, "worker %s is replaced at %.19s (%s)",
                      ctl_string(worker, "id"), at, ctl_string(next, "cause"));
@@ -182,6 +183,20 @@ print_waiting(const json_t *supervisor)
         printf("%lld %s turn: at most %lld worker%s at one time (limits.starts)\n",
                (long long)waiting, waiting == 1 ? "pool waits for its" : "pools wait for their",
                (long long)max, max == 1 ? " starts" : "s start");
+}
+
+/* Pools that have a worker to replace and wait for others to be done. */
+static void
+print_waiting_recycles(const json_t *supervisor)
+{
+    const json_t *recycles = json_object_get(supervisor, "recycles");
+    int64_t waiting = ctl_integer(recycles, "waiting"), max = ctl_integer(recycles, "max");
+    if (waiting > 0)
+        printf("%lld %s to recycle: at most %lld recycle%s under way at one time "
+               "(limits.recycles)\n",
+               (long long)waiting,
+               waiting == 1 ? "pool waits for its turn" : "pools wait for their turn",
+               (long long)max, max == 1 ? " is" : "s are");
 }
 
 /* The files were bad when poold started. */
@@ -225,6 +240,7 @@ print_status(const struct ctl *ctl, const json_t *status)
         print_hint(pool);
     }
     print_waiting(supervisor);
+    print_waiting_recycles(supervisor);
     print_last_good(supervisor);
     if (strcmp(ctl_string(supervisor, "state"), "stopping") == 0)
         puts("poold is stopping");

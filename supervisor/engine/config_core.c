@@ -5,7 +5,9 @@
 void
 config_tell_limits(struct shell *shell)
 {
-    struct event limits = {.kind = EV_LIMITS, .starts_max = shell->record.header->starts_max};
+    const struct record_header *header = shell->record.header;
+    struct event limits = {
+        .kind = EV_LIMITS, .starts_max = header->starts_max, .recycles_max = header->recycles_max};
     shell_feed(shell, &limits);
 }
 

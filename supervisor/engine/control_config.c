@@ -137,6 +137,7 @@ file_keys_describe(struct json_out *out, const struct record_header *before,
     file_key_describe(out, "log.facility", before->log_facility, after->log_facility);
     file_key_describe(out, "log.level", before->log_level, after->log_level);
     file_key_describe(out, "limits.starts", before->starts_max, after->starts_max);
+    file_key_describe(out, "limits.recycles", before->recycles_max, after->recycles_max);
     json_out_close(out, ']');
 }
 

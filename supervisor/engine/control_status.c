@@ -90,6 +90,7 @@ next_recycle_describe(struct json_out *out, const struct dates *dates,
     date(out, "at", dates, view->next_at);
     json_out_string(out, "cause", cause_name(view->next_for));
     json_out_bool(out, "under_way", view->leave != CAUSE_NONE);
+    text_or_null(out, "waits", recycle_wait_name(view->waits));
     if (with_worker)
         id_string(out, "worker", view->id);
     json_out_close(out, '}');
@@ -342,6 +343,11 @@ supervisor_describe(struct json_out *out, const char *key, const struct control 
     json_out_number(out, "held", status.starts_held);
     json_out_number(out, "max", status.starts_max);
     json_out_number(out, "waiting", status.starts_waiting);
+    json_out_close(out, '}');
+    json_out_open(out, "recycles", '{');
+    json_out_number(out, "held", status.recycles_held);
+    count_or_null(out, "max", status.recycles_max != 0, status.recycles_max);
+    json_out_number(out, "waiting", status.recycles_waiting);
     json_out_close(out, '}');
     json_out_open(out, "config", '{');
     text_or_null(out, "path", status.config_path);

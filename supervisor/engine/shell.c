@@ -108,6 +108,7 @@ shell_status(const struct shell *shell, struct shell_status *out)
         .stopping = shell->stopping,
     };
     core_starts(shell->core, &out->starts_held, &out->starts_waiting);
+    core_recycles(shell->core, &out->recycles_held, &out->recycles_waiting, &out->recycles_max);
 }
 
 uint64_t

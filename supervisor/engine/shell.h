@@ -35,6 +35,7 @@ struct shell_status {
     uint32_t pools, workers; /* configured, living processes */
     uint32_t workers_max;    /* what the keeper's descriptors allow */
     uint32_t starts_held, starts_waiting, starts_max;
+    uint32_t recycles_held, recycles_waiting, recycles_max; /* max 0: no limit */
     uint64_t config_serial;
     const char *config_path;
     uint32_t config_errors;      /* not 0: the files had so many when poold started, so that the */

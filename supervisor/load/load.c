@@ -55,6 +55,7 @@ put_top(const struct load *load, struct record_header *header)
 {
     const struct record *in_force = load->options->in_force;
     header->starts_max = load->top.starts != 0 ? load->top.starts : starts_of_this_host();
+    header->recycles_max = load->top.recycles;
     header->log_facility = load->top.log_facility;
     header->log_level = load->top.log_level;
     header->pools_present = load->places.present;

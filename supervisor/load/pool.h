@@ -89,6 +89,7 @@ struct top {
     const json_t *include, *defaults, *pools, *listen_addresses;
     uint8_t log_facility, log_level;
     uint32_t starts; /* 0: not given */
+    uint32_t recycles;
 };
 
 /* Fills draft with what is built in. Returns 0 or -ENOMEM. */

@@ -58,10 +58,13 @@ same_settings(struct sim *sim)
     bool due =
         core_deadline(sim->core) <= sim->now; /* whatever comes first may begin what is due */
     world_tell_pool(sim, pool, true);
-    /* A pool that waits for a start may have come to another class of the queue by now. */
-    uint32_t held, waiting;
+    /* A pool that waits for a start may have come to another class of the queue by now, or find that
+     * limits.recycles holds it up. */
+    uint32_t held, waiting, turns_waiting, most;
     core_starts(sim->core, &held, &waiting);
-    if (waiting == 0 && !due && (sim->actions.len > 0 || core_digest(sim->core) != digest))
+    core_recycles(sim->core, &held, &turns_waiting, &most);
+    if (waiting == 0 && turns_waiting == 0 && !due &&
+        (sim->actions.len > 0 || core_digest(sim->core) != digest))
         sim_fail(sim, "settings that change nothing changed something");
 }
 
@@ -153,9 +156,8 @@ world_operator(struct sim *sim)
         sim->stall_until = MAX(sim->stall_until, end);
     }
     if (sim_strikes(sim, FAULT_NEW_SETTINGS) && sim_between(sim, 0, 3) == 0) {
-        uint32_t most = sim->swarm.limits.starts_max;
-        sim_feed(sim, (struct event){.kind = EV_LIMITS,
-                                     .starts_max = (uint32_t)sim_between(sim, 1, most)});
+        sim->swarm.recycles_max = (uint32_t)sim_between(sim, 0, 3);
+        world_tell_limits(sim, (uint32_t)sim_between(sim, 1, sim->swarm.limits.starts_max));
     }
     if (sim_strikes(sim, FAULT_EARLY_SHUTDOWN) && sim_between(sim, 0, 9) == 0) {
         sim->shut = true;

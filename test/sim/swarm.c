@@ -152,6 +152,7 @@ swarm_draw(struct swarm *swarm, uint64_t seed, uint64_t without, uint32_t events
         swarm->settings[i].on_config_change = !chance(&prng, 4);
     swarm->refuses = chance(&prng, 3);
     prng.state = seed ^ 0xa0761d6478bd642fu;
+    swarm->recycles_max = (uint32_t)(chance(&prng, 2) ? between(&prng, 1, 3) : 0);
     for (uint32_t i = 0; i < swarm->pools; i++)
         recycling_draw(&prng, &swarm->settings[i]);
     if (events != 0)

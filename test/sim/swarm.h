@@ -60,9 +60,10 @@ struct swarm {
     uint32_t size_max[SIM_POOLS_MAX]; /* what the table of workers was made for */
     bool refuses;                     /* changes: to settings that are refused, and back */
     uint16_t rate[FAULT_COUNT];       /* of a thousand chances; 0: off */
-    uint32_t steps;                   /* of the chaos phase */
-    msec command_gap_ms;              /* mean time between two operators' words, or nuisances */
-    uint32_t twin_gap;                /* mean steps between two twins */
+    uint32_t recycles_max; /* limits.recycles, as the configuration says it now; 0: none */
+    uint32_t steps;        /* of the chaos phase */
+    msec command_gap_ms;   /* mean time between two operators' words, or nuisances */
+    uint32_t twin_gap;     /* mean steps between two twins */
 };
 
 /* Draws other limits, delays and sizes, and (renew) what takes new processes. Windows only become

@@ -105,11 +105,35 @@ seen_is_leaving(const struct seen *w)
     return w->doomed || w->drained || w->stopping || w->killed || w->exec_failed || w->exited;
 }
 
-void
-seen_recycle_begin(struct seen_pool *p, struct seen *w)
+/* Of pools whose past is known: never more than are under way. */
+static uint32_t
+recycles_under_way(struct witness *witness)
 {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < witness->sim->swarm.pools; i++) {
+        struct seen_pool *p = &witness->pools[i];
+        for (uint32_t k = seen_first_open(p); !p->leftovers && k <= p->last && k < p->cap; k++)
+            n += p->workers[k].recycle == RECYCLE_BEGUN && !p->workers[k].is_loose;
+    }
+    return n;
+}
+
+void
+seen_recycle_begin(struct witness *witness, struct seen_pool *p, struct seen *w)
+{
+    if (witness->recycles_max != 0 && recycles_under_way(witness) >= witness->recycles_max)
+        sim_fail(witness->sim, "more recycles under way than limits.recycles allows");
     w->recycle = RECYCLE_BEGUN;
+    w->is_loose = false;
     p->first_open = MIN(p->first_open, (uint32_t)(w - p->workers));
+}
+
+void
+seen_follower_failed(struct seen_pool *p, uint32_t generation)
+{
+    const struct seen *w = &p->workers[generation];
+    for (uint32_t i = seen_first_open(p); !w->ready && i < generation; i++)
+        p->workers[i].is_loose |= p->workers[i].slot == w->slot;
 }
 
 uint32_t
@@ -275,6 +299,8 @@ witness_worker_event(struct witness *witness, const struct event *event)
     if (event->kind == EV_STOPPING && !w->killed) {
         w->excused |= !seen_is_leaving(w) &&
                       seen_original(witness, event->worker.pool, event->worker.generation) != NULL;
+        if (!w->excused && !w->stopping && !seen_is_leaving(w))
+            seen_follower_failed(&witness->pools[event->worker.pool], event->worker.generation);
         w->stopping = true;
         if (w->leaving_at == 0)
             w->leaving_at = witness->now;
@@ -298,6 +324,7 @@ witness_event(struct witness *witness, const struct event *event)
             pool_is_doomed(&witness->pools[i]);
     } else if (event->kind == EV_LIMITS) {
         witness->starts_max = event->starts_max;
+        witness->recycles_max = event->recycles_max;
     } else if (event->worker.generation != 0) {
         witness_worker_event(witness, event);
     } else if (event->kind != EV_TICK) {

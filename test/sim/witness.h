@@ -42,6 +42,8 @@ struct seen {
     uint32_t limit_event; /* the time-out that was told of it: 1012, 1013; 0 */
     enum recycle_account recycle;
     uint32_t successor; /* generation of the last one on trial */
+    bool
+        is_loose; /* who was to follow it has failed: its recycle is no replacement on purpose now */
     msec asked_at, spawned_at, executed_at, ready_at;
     msec leaving_at; /* since when shutdown_timeout counts */
     msec killed_at;
@@ -85,8 +87,9 @@ struct witness {
     struct sim *sim;
     struct seen_pool pools[SIM_POOLS_MAX];
     uint32_t shutdowns;
-    uint32_t starts_max; /* limits.starts as it was said last */
-    struct event event;  /* of the step under way */
+    uint32_t starts_max;   /* limits.starts as it was said last */
+    uint32_t recycles_max; /* limits.recycles likewise; 0: none */
+    struct event event;    /* of the step under way */
     msec now;
 };
 
@@ -133,8 +136,11 @@ bool seen_is_leaving(const struct seen *);
 
 /* A recycle begins. Those that are open, by generation, are found from the first one on: a life may
  * have seen thousands of workers. */
-void seen_recycle_begin(struct seen_pool *, struct seen *);
+void seen_recycle_begin(struct witness *, struct seen_pool *, struct seen *);
 uint32_t seen_first_open(struct seen_pool *);
+
+/* The worker that was to fill the slot of one who had gone has failed, if it was not ready. */
+void seen_follower_failed(struct seen_pool *, uint32_t generation);
 
 /* The one of its slot, older and serving, that the worker is to replace; NULL: it is nobody's
  * successor (any more). */

@@ -25,6 +25,7 @@ rule_failure(struct witness *witness, const struct action *action, struct seen *
     bool trial = seen_original(witness, action->worker.pool, action->worker.generation) != NULL;
     if (trial)
         return; /* 1093 follows */
+    seen_follower_failed(p, action->worker.generation);
     witness_failure(witness, action->worker.pool, w, counts);
     if (!p->leftovers && action->retry_ms != MSEC_NEVER &&
         witness->now + action->retry_ms < p->not_before)

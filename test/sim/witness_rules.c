@@ -82,7 +82,7 @@ rule_spawn_slot(struct witness *witness, const struct action *action)
     rule_is_for_change(witness, action, original);
     if (cause_is_kept(action->cause) && witness->now < p->retry_not_before)
         BROKEN(witness, action->worker, "a failed recycle was tried again too soon");
-    seen_recycle_begin(p, original);
+    seen_recycle_begin(witness, p, original);
     original->successor = action->worker.generation;
 }
 
@@ -152,7 +152,7 @@ rule_drain_for_recycle(struct witness *witness, const struct action *action, str
     if (w->recycle == RECYCLE_BEGUN)
         BROKEN(witness, action->worker, "a recycle began twice");
     rule_is_for_change(witness, action, w);
-    seen_recycle_begin(p, w);
+    seen_recycle_begin(witness, p, w);
 }
 
 static void

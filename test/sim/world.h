@@ -90,6 +90,9 @@ void world_engine_dies(struct sim *, bool with_state);
 /* Tells the core what the configuration says of a pool: it is there, or it is not. */
 void world_tell_pool(struct sim *, uint32_t pool, bool apply);
 
+/* ... and what it says of the host's limits. */
+void world_tell_limits(struct sim *, uint32_t starts_max);
+
 /* Starts a pool that was never started: new ones, and those that came back. */
 void world_start_new(struct sim *, uint32_t pool);
 

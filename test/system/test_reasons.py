@@ -213,3 +213,54 @@ def a_worker_that_triggers_its_watchdog_is_replaced(box):
     running.finish_without_failure()
     wait_until(lambda: len(poold.workers("web")) == 1, what="one worker")
     assert len(poold.events(1078, "web")) == 1
+
+
+# --- limits.recycles
+
+
+@claim(limit=60)
+def no_more_recycles_are_under_way_than_the_host_allows_and_the_others_wait_visibly(box):
+    names = ["a", "b", "c", "d"]
+    address = box.address()
+    pools = {name: box.pool("--ready", "200", ready="notify",
+                            **({"listen": [address]} if name == "a" else {})) for name in names}
+    config = {**box.config(pools), "limits": {"recycles": 1}}
+    poold = box.poold_raw(config).wait_answering()
+    poold.wait_all_started()
+    running = box.load(address)
+    poold.ctl("recycle", *names)
+    recycles = poold.supervisor()["recycles"]
+    assert recycles == {"held": 1, "max": 1, "waiting": 3}, recycles
+    waiting = [n for n in names if poold.worker(n)["next_recycle"]
+               and poold.worker(n)["next_recycle"].get("waits") == "limits.recycles"]
+    assert waiting, "status names who waits, and for what"
+    assert "wait for their turn to recycle" in poold.ctl("status")
+
+    def all_done():
+        return len(poold.events(6022)) == len(names)
+
+    wait_until(all_done, limit=30, what="four recycles")
+    running.finish_without_failure()
+    story = [(e["pool"], e["id"]) for e in poold.events() if e["id"] == 6022
+             or (e["id"] == 6020 and e["worker"] == "0.2")]
+    for begins, ends in zip(story[::2], story[1::2]):
+        assert begins == (ends[0], 6020) and ends[1] == 6022, story
+    assert poold.supervisor()["recycles"]["held"] == 0
+
+
+@claim(limit=40)
+def a_higher_limit_of_recycles_lets_the_waiting_begin_at_once(box):
+    names = ["a", "b", "c"]
+    slow = box.open_path("slow")
+    pools = {name: box.pool("--ready", "0", "--if", slow, "--mute", ready="notify")
+             for name in names}
+    poold = box.poold_raw({**box.config(pools), "limits": {"recycles": 1}}).wait_answering()
+    poold.wait_all_started()
+    box.touch("slow")
+    poold.ctl("recycle", *names)
+    assert poold.supervisor()["recycles"] == {"held": 1, "max": 1, "waiting": 2}
+    poold.write_config({**box.config(pools), "limits": {"recycles": 3, "starts": 9}})
+    plan = poold.call("config.apply")
+    assert plan["changed"], plan
+    wait_until(lambda: poold.supervisor()["recycles"] == {"held": 3, "max": 3, "waiting": 0},
+               what="all three to be under way")

@@ -110,7 +110,7 @@ every_range_ends_where_the_table_says(void **state)
         assert_true(!is_off_at_0 || is_taken(key, 0));
         ranges++;
     }
-    assert_int_equal(ranges, 15);
+    assert_int_equal(ranges, 16);
 }
 
 static void
