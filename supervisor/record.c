@@ -20,6 +20,7 @@ static bool array_is_inside(const struct record *record, uint32_t at, uint32_t c
                             size_t align);
 static bool lists_are_sound(const struct record *record, const struct record_pool *pool);
 static bool runtime_is_sound(const struct record *record);
+static bool sockets_are_its_own(const struct record *record, uint32_t index);
 static bool pool_is_sound(const struct record *record, uint32_t index);
 static bool settings_are_sound(const struct pool_settings *settings);
 static bool output_is_sound(const struct record *record, const struct record_pool *pool);
@@ -123,6 +124,20 @@ runtime_is_sound(const struct record *record)
 }
 
 static bool
+sockets_are_its_own(const struct record *record, uint32_t index)
+{
+    const struct record_pool *pool = &record->pools[index];
+    if (pool->socket_count > SOCKETS_A_POOL_MAX ||
+        (uint64_t)pool->socket_first + pool->socket_count > record->header->sockets)
+        return false;
+    for (uint32_t i = 0; i < pool->socket_count; i++) {
+        if (record->sockets[pool->socket_first + i].pool != index)
+            return false;
+    }
+    return true;
+}
+
+static bool
 pool_is_sound(const struct record *record, uint32_t index)
 {
     const struct record_pool *pool = &record->pools[index];
@@ -131,9 +146,12 @@ pool_is_sound(const struct record *record, uint32_t index)
                                          .uid = pool->uid,
                                          .stop_signal = pool->stop_signal,
                                          .output = pool->output,
-                                         .output_path = pool->output_path};
+                                         .output_path = pool->output_path,
+                                         .socket_first = pool->socket_first,
+                                         .socket_count = pool->socket_count};
         return text_is_inside(record, pool->name) && pool->stop_signal < NSIG &&
-               output_is_sound(record, pool) && memcmp(pool, &kept, sizeof kept) == 0;
+               output_is_sound(record, pool) && sockets_are_its_own(record, index) &&
+               memcmp(pool, &kept, sizeof kept) == 0;
     }
     if (pool->present != 1 || !text_is_inside(record, pool->name) ||
         !text_is_inside(record, pool->user) || !path_is_absolute(record, pool->program) ||
@@ -148,13 +166,8 @@ pool_is_sound(const struct record *record, uint32_t index)
     if (!lists_are_sound(record, pool) || !text_is_inside(record, pool->refused) ||
         !output_is_sound(record, pool))
         return false;
-    if (pool->socket_count > SOCKETS_A_POOL_MAX ||
-        (uint64_t)pool->socket_first + pool->socket_count > record->header->sockets)
+    if (!sockets_are_its_own(record, index))
         return false;
-    for (uint32_t i = 0; i < pool->socket_count; i++) {
-        if (record->sockets[pool->socket_first + i].pool != index)
-            return false;
-    }
     return pool->umask <= 0777 && pool->handoff < HANDOFF_COUNT && pool->stop_signal >= 1 &&
            pool->stop_signal < NSIG && pool->drop_privileges <= 1 && pool->no_new_privs <= 1 &&
            pool->auto_start <= 1 && pool->shuts_sockets <= 1 && pool->set_nice <= 1 &&

@@ -33,8 +33,8 @@ struct record_strings {
 /* A pool's place in the list of pools is its number in every id, verb and saved state, so it stays
  * when the configuration is loaded again: the loader is given the configuration in force, and a pool
  * of the same name gets the same place. The place of a pool that was taken out keeps its name, with
- * `present` 0 and what its last workers need to drain (stop_signal, uid, output), for as long as
- * poold lives: when the name comes back, so do its place and the count of its generations. */
+ * `present` 0 and what its last workers need to drain (stop_signal, uid, output, sockets), for as long
+ * as poold lives: when the name comes back, so do its place and the count of its generations. */
 
 struct record_header {
     char magic[8];
@@ -112,7 +112,7 @@ struct record_value {
 
 struct record_pool {
     uint32_t name;    /* text */
-    uint32_t present; /* bool; 0: a place that is kept, and only the name counts */
+    uint32_t present; /* bool; 0: a place that is kept for who was there */
     uint32_t program; /* text: absolute path that argv[0] was resolved to */
     uint32_t directory;
     struct record_strings argv;

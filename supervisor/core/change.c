@@ -210,6 +210,9 @@ change_remove(struct core *core, uint32_t pool)
         return;
     p->removed = true;
     p->wanted_up = false;
+    p->bound = false; /* whoever takes it back asks what has become of its sockets */
+    if (p->binding == BIND_ASKED)
+        p->binding = BIND_STALE;
     p->bind_error = 0;
     p->bind_streak = 0;
     if (p->state == POOL_STOPPED || p->state == POOL_STOPPING)

@@ -304,8 +304,10 @@ static void
 boot_pool(struct shell *shell, uint32_t pool)
 {
     struct pool_view view;
-    if (!core_pool(shell->core, pool, shell_now(shell), &view))
-        return; /* it was taken out, and has gone */
+    if (!core_pool(shell->core, pool, shell_now(shell), &view)) {
+        config_let_go(shell, pool); /* it was taken out, and has gone */
+        return;
+    }
     config_start(shell, pool);
     struct event resume = {.kind = EV_POOL_RESUME, .worker.pool = pool};
     shell_feed(shell, &resume);

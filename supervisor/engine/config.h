@@ -70,6 +70,9 @@ void config_start(struct shell *, uint32_t place);
 bool config_socket_is_bound(const struct shell *, const struct record *before, const bool *bound,
                             uint32_t socket);
 
+/* The sockets of a pool that was taken out are closed, as soon as it has gone. Idempotent. */
+void config_let_go(struct shell *, uint32_t place);
+
 /* Tells the core the limits that hold for all pools. */
 void config_tell_limits(struct shell *);
 

@@ -44,12 +44,27 @@ config_start(struct shell *shell, uint32_t place)
         shell_feed(shell, &start);
 }
 
+void
+config_let_go(struct shell *shell, uint32_t place)
+{
+    const struct record_pool *pool = &shell->record.pools[place];
+    if (pool->present || config_is_taking(shell->config) || shell_pool_is_there(shell, place))
+        return;
+    for (uint32_t i = 0; i < pool->socket_count; i++) {
+        uint32_t socket = pool->socket_first + i;
+        if (!shell->room.bound[socket])
+            continue;
+        shell->room.bound[socket] = false;
+        shell_ask(shell, VERB_UNBIND, (struct verb){.index = socket});
+    }
+}
+
 bool
 config_socket_is_bound(const struct shell *shell, const struct record *before, const bool *bound,
                        uint32_t socket)
 {
     const struct record *after = &shell->record;
-    uint32_t pool = after->sockets[socket].pool, same = plan_socket_before(before, after, socket);
+    uint32_t pool = after->sockets[socket].pool, same = plan_socket_held(before, after, socket);
     if (same != NONE)
         return bound[same];
     if (pool >= before->header->pools)

@@ -38,7 +38,7 @@ config_bind_step(struct config *config)
     uint32_t sockets = after->header->sockets;
     for (uint32_t i = 0; i < BIND_TURN && config->next < sockets; i++, config->next++) {
         if (!pool_is_bound(shell, after->sockets[config->next].pool) ||
-            plan_socket_before(&shell->record, after, config->next) != NONE)
+            plan_socket_held(&shell->record, after, config->next) != NONE)
             continue;
         /* Workers that are left alone know nothing of what would be bound in their way. */
         bool recycles = after->pools[after->sockets[config->next].pool].settings.on_config_change;
@@ -175,6 +175,7 @@ config_tell_step(struct config *config)
     for (uint32_t i = 0; i < TELL_TURN && config->next < places; i++, config->next++) {
         config_tell_core(shell, config->next, true);
         config_start(shell, config->next);
+        config_let_go(shell, config->next);
         shell_bind_again(shell, config->next);
         tell_drift(config, config->next);
         if (plan_queues_differ(&config->loaded, &shell->record, config->next))

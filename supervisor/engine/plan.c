@@ -91,15 +91,25 @@ socket_is_same(const struct record_socket *a, const struct record_socket *b)
 }
 
 uint32_t
-plan_socket_before(const struct record *before, const struct record *after, uint32_t socket)
+plan_socket_held(const struct record *before, const struct record *after, uint32_t socket)
 {
     const struct record_socket *wanted = &after->sockets[socket];
-    const struct record_pool *old = pool_at(before, wanted->pool);
-    for (uint32_t i = 0; old != NULL && i < old->socket_count; i++) {
+    if (wanted->pool >= before->header->pools)
+        return NONE;
+    const struct record_pool *old = &before->pools[wanted->pool];
+    for (uint32_t i = 0; i < old->socket_count; i++) {
         if (socket_is_same(&before->sockets[old->socket_first + i], wanted))
             return old->socket_first + i;
     }
     return NONE;
+}
+
+uint32_t
+plan_socket_before(const struct record *before, const struct record *after, uint32_t socket)
+{
+    if (pool_at(before, after->sockets[socket].pool) == NULL)
+        return NONE;
+    return plan_socket_held(before, after, socket);
 }
 
 bool

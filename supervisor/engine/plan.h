@@ -48,6 +48,8 @@ bool plan_next_key(const struct record *before, const struct record *after, uint
  * and not by how it is written; NONE: it is new. */
 uint32_t plan_socket_before(const struct record *before, const struct record *after,
                             uint32_t socket);
+/* The same, also where before's pool had been taken out already and its sockets were left. */
+uint32_t plan_socket_held(const struct record *before, const struct record *after, uint32_t socket);
 /* Whether a socket that the pool at that place keeps gets a queue of another length. */
 bool plan_queues_differ(const struct record *before, const struct record *after, uint32_t place);
 /* The next new socket of after's pool at that place, as its address is written; NULL: there are no

@@ -329,6 +329,7 @@ apply(struct shell *shell, const struct action *action)
     case ACT_POOL_GONE:
         outputs_forget(shell->outputs, action->worker.pool);
         control_pool_gone(shell->control, action->worker.pool);
+        config_let_go(shell, action->worker.pool);
         return;
     case ACT_LEAVE:
         shell_leave(shell, 0);

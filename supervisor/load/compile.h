@@ -224,6 +224,18 @@ bool listen_element_take(struct load *, const json_t *element, struct listen_dra
 /* The owner of a unix socket's path, where its element of `listen` names one. */
 void owner_resolve(struct load *, const struct listen_draft *, struct record_socket *);
 
+/* --- claims.c */
+
+/* Claims the address for the socket that will be at index. Returns the one that it cannot live with;
+ * NONE: it has it. */
+uint32_t claim_address(struct load *, const struct record_socket *, uint32_t index);
+
+/* --- leaving.c */
+
+/* Puts the sockets of pools in force that are not in the files any more at their places; after all
+ * others, who come first. */
+void leaving_put(struct load *);
+
 /* --- listen.c */
 
 /* The sockets of draft's pool, whose place is given, into the image and its record. */

@@ -217,4 +217,5 @@ document_compile(struct load *load)
     draft_take_object(load, &base, LAYER_MAIN_DEFAULTS, load->top.defaults);
     for (size_t i = 0; i < source_count(load) && !load->failed; i++)
         compile_pools(load, i, &base);
+    leaving_put(load);
 }

@@ -139,7 +139,8 @@ witness_pool_changed(struct witness *witness, const struct event *event)
         pool_is_added(witness, event);
     } else if (event->kind == EV_POOL_REMOVE && p->added) {
         p->removed = true;
-        p->wanted = false;
+        p->wanted = p->bound = false;
+        p->bind_stale = p->bind_asked;
     }
     if (witness->sim->resuming && event->kind != EV_POOL_RESUME)
         return;

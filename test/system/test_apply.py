@@ -5,6 +5,7 @@ import signal
 import socket
 import threading
 
+import load
 from control import Refused
 from harness import claim
 from waiting import wait_until
@@ -166,6 +167,63 @@ def a_socket_that_moves_to_another_pool_keeps_its_queue(box):
     until(lambda: names(poold) == ["green"], "blue has gone")
     poold.wait_state("green", "started")
     running.finish_without_failure()
+    poold.stop()
+
+
+def connected(address):
+    """A client that waits in the queue, and has asked."""
+    client = load.connect(address)
+    load.send_request(client)
+    return client
+
+
+@claim(limit=60)
+def a_removal_is_taken_back_with_the_queue_while_the_old_worker_drains(box):
+    address = box.address()
+    stays = serving(box)
+    poold = box.poold({"web": serving(box, "--stay", "--deaf", listen=address), "other": stays})
+    poold.wait_all_started()
+    old = poold.worker("web")["pid"]
+    with connected(address) as before:
+        apply(poold, {"other": stays})
+        poold.wait_state("web", "stopping")
+        with connected(address) as after:
+            apply(poold, {"web": serving(box, listen=address), "other": stays})
+            poold.wait_state("web", "started")
+            assert [w["pid"] for w in poold.workers("web", "draining")] == [old]
+            for client in before, after:
+                assert "pool=web" in load.read_answer(client)
+    os.kill(old, signal.SIGKILL)
+    until(lambda: len(poold.workers("web")) == 1, "the old one has gone")
+    box.load(address).finish_without_failure()
+    poold.stop()
+
+
+@claim(limit=60)
+def the_queue_of_a_removed_pool_ends_with_its_last_worker(box):
+    address, path = box.address(), box.unix()
+    stays = serving(box)
+    poold = box.poold({"web": serving(box, "--stay", "--deaf", listen=[address, path]),
+                       "other": stays})
+    poold.wait_all_started()
+    old = poold.worker("web")["pid"]
+    with connected(address) as client:
+        apply(poold, {"other": stays})
+        poold.wait_state("web", "stopping")
+        poold.call("config.apply")  # a second one closes nothing either
+        os.kill(poold.engine_pid(), signal.SIGKILL)
+        poold.wait_answering()
+        connected(address).close()
+        assert os.path.exists(path.removeprefix("unix:"))
+        os.kill(old, signal.SIGKILL)
+        until(lambda: names(poold) == ["other"], "web has gone")
+        try:
+            assert client.recv(1024) == b"", "it was served"
+        except ConnectionResetError:
+            pass
+    until(lambda: not os.path.exists(path.removeprefix("unix:")), "the path has gone")
+    with socket.create_server(("127.0.0.1", int(address.split(":")[1]))):
+        pass
     poold.stop()
 
 

@@ -155,6 +155,54 @@ without_memory_the_change_is_refused_before_the_keeper_takes_it(void **state)
     assert_int_equal(shell.record.header->serial, 78);
 }
 
+/* --- Sockets of a pool that was taken out. */
+
+/* The pool has gone, and its socket is left: an engine begins with that. */
+static int
+set_up_left(void **state)
+{
+    set_up_change(state);
+    shell_die();
+    blob_of_one_pool(&blob);
+    blob_inet(&blob, "one", 8080);
+    blob.pools[0] = (struct record_pool){.name = blob.pools[0].name, .socket_count = 1};
+    blob_finish(&blob);
+    next = blob;
+    next.header.serial = 78;
+    blob_finish(&next);
+    shell_begin(memfd_create("test", MFD_CLOEXEC));
+    *state_kept(shell.state) = 77;
+    shell.room.bound[0] = true;
+    return 0;
+}
+
+static void
+what_an_engine_before_did_not_live_to_close_is_closed(void **state)
+{
+    (void)state;
+    when_born();
+    assert_true(was_asked(VERB_UNBIND));
+    assert_false(shell.room.bound[0]);
+}
+
+/* Its number could be of either configuration. */
+static void
+no_socket_is_closed_while_the_keeper_takes_a_configuration(void **state)
+{
+    (void)state;
+    when_born();
+    shell.room.bound[0] = true;
+    config_ask(shell.config, true);
+    when_loaded();
+    assert_true(was_asked(VERB_TAKE));
+    config_let_go(&shell, 0);
+    assert_false(was_asked(VERB_UNBIND));
+    when_taken(0);
+    assert_true(was_asked(VERB_UNBIND));
+    config_let_go(&shell, 0);
+    assert_false(was_asked(VERB_UNBIND));
+}
+
 /* --- Engines that die. */
 
 static int state_fd; /* what each life leaves to the next */
@@ -246,6 +294,7 @@ an_engine_that_stops_applies_nothing_any_more(void **state)
 }
 
 #define ROUND(claim) cmocka_unit_test_setup_teardown(claim, set_up_change, tear_down)
+#define LEFT(claim)  cmocka_unit_test_setup_teardown(claim, set_up_left, tear_down)
 #define LIVES(claim) cmocka_unit_test_setup_teardown(claim, set_up_lives, tear_down_lives)
 
 int
@@ -256,6 +305,8 @@ main(void)
         ROUND(who_only_wants_to_know_changes_nothing),
         ROUND(what_the_keeper_does_not_take_is_refused),
         ROUND(without_memory_the_change_is_refused_before_the_keeper_takes_it),
+        LEFT(what_an_engine_before_did_not_live_to_close_is_closed),
+        LEFT(no_socket_is_closed_while_the_keeper_takes_a_configuration),
         LIVES(an_apply_that_ends_three_engines_is_given_up),
         LIVES(deaths_count_against_one_apply_only),
         LIVES(who_asks_during_a_round_is_not_forgotten_with_it),

@@ -588,6 +588,36 @@ a_removal_is_taken_back_before_the_pool_is_gone(void **state)
 }
 
 static void
+a_removal_that_is_taken_back_asks_for_the_sockets_again(void **state)
+{
+    (void)state;
+    given_core(1, 8, 4);
+    given_pool(0, .has_sockets = 1);
+    when_pool(0, .kind = EV_POOL_START);
+    then_action(ACT_POOL_CHANGED);
+    then_action(ACT_BIND);
+    when_pool(0, .kind = EV_BOUND);
+    then_action(ACT_POOL_CHANGED);
+    then_to(ACT_SPAWN, 0, 1);
+    given_worker_is_ready(0, 0, 1);
+    then_action(ACT_POOL_CHANGED);
+    then_told(6010);
+    when_pool(0, .kind = EV_POOL_REMOVE, .by_operator = true);
+    then_action(ACT_POOL_CHANGED);
+    then_action(ACT_POOL_CHANGED);
+    then_to(ACT_DRAIN, 0, 1);
+    when_applied(0, .has_sockets = 1);
+    then_action(ACT_POOL_CHANGED);
+    when_pool(0, .kind = EV_POOL_START);
+    then_action(ACT_POOL_CHANGED);
+    then_action(ACT_BIND);
+    then_action(ACT_POOL_CHANGED);
+    then_nothing();
+    when_pool(0, .kind = EV_BOUND);
+    then_to(ACT_SPAWN, 0, 2);
+}
+
+static void
 a_removed_pool_is_not_forgotten_before_its_bind_is_answered(void **state)
 {
     (void)state;
@@ -631,6 +661,7 @@ main(void)
         CLAIM(a_shutdown_is_no_refusal),
         CLAIM(a_removed_pool_drains_and_is_forgotten_but_for_its_names),
         CLAIM(a_removal_is_taken_back_before_the_pool_is_gone),
+        CLAIM(a_removal_that_is_taken_back_asks_for_the_sockets_again),
         CLAIM(a_removed_pool_is_not_forgotten_before_its_bind_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

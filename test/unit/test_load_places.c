@@ -70,7 +70,6 @@ a_name_that_went_keeps_its_place_and_comes_back_to_it(void **state)
     (void)state;
     struct compiled first = load_pools("a b c", NULL), second = load_pools("c a", &first);
     expect_places(&second, "a -b c");
-    assert_int_equal(second.record.header->sockets, 2);
     struct compiled third = load_pools("c", &second);
     expect_places(&third, "-a -b c");
     struct compiled fourth = load_pools("b", &third);
@@ -79,6 +78,77 @@ a_name_that_went_keeps_its_place_and_comes_back_to_it(void **state)
     compiled_fini(&second);
     compiled_fini(&third);
     compiled_fini(&fourth);
+}
+
+/* The addresses of the pool's sockets at that place. */
+static void
+expect_sockets(const struct compiled *compiled, uint32_t place, const char *want)
+{
+    const struct record_pool *pool = &compiled->record.pools[place];
+    char got[256] = "";
+    for (uint32_t i = 0; i < pool->socket_count; i++) {
+        const struct record_socket *socket = &compiled->record.sockets[pool->socket_first + i];
+        size_t len = strlen(got);
+        assert_int_equal(socket->pool, place);
+        snprintf(got + len, sizeof got - len, "%s%s", i == 0 ? "" : " ",
+                 record_text(&compiled->record, socket->address));
+    }
+    assert_string_equal(got, want);
+}
+
+static void
+a_pool_that_went_leaves_its_sockets_however_often_the_files_are_read(void **state)
+{
+    (void)state;
+    struct compiled first = load_pools("a b", NULL), second = load_pools("b", &first);
+    expect_places(&second, "-a b");
+    expect_sockets(&second, 0, "unix:/a");
+    expect_sockets(&second, 1, "unix:/b");
+    struct compiled third = load_pools("b", &second);
+    assert_int_equal(third.result.size, second.result.size);
+    assert_memory_equal(third.result.image, second.result.image, second.result.size);
+    struct compiled fourth = load_pools("a b", &third);
+    expect_sockets(&fourth, 0, "unix:/a");
+    assert_int_equal(fourth.record.header->sockets, 2);
+    compiled_fini(&first);
+    compiled_fini(&second);
+    compiled_fini(&third);
+    compiled_fini(&fourth);
+}
+
+/* As load_pools, of one pool at one port. */
+static struct compiled
+load_port(const char *name, const char *address, const struct compiled *in_force)
+{
+    char text[512];
+    struct load_options options = {.config = "c.json",
+                                   .in_force = in_force == NULL ? NULL : &in_force->record};
+    struct compiled out = {.errors = ""};
+    struct err err;
+    snprintf(text, sizeof text,
+             "{\"pools\": {\"%s\": {\"command\": [\"/x\"], %s, \"listen\": [\"%s\"]}}}", name,
+             identity(), address);
+    assert_int_equal(load_compile_text(&options, text, strlen(text), &out.result, &err), 0);
+    assert_int_equal(record_open(&out.record, out.result.image, out.result.size), 0);
+    return out;
+}
+
+static void
+a_pool_that_went_leaves_no_socket_that_another_pool_is_to_have(void **state)
+{
+    (void)state;
+    struct compiled first = load_port("a", "127.0.0.1:80", NULL);
+    struct compiled same = load_port("b", "127.0.0.1:80", &first);
+    expect_sockets(&same, 0, "");
+    expect_sockets(&same, 1, "127.0.0.1:80");
+    struct compiled wider = load_port("b", "0.0.0.0:80", &first);
+    expect_sockets(&wider, 0, "");
+    struct compiled beside = load_port("b", "127.0.0.2:80", &first);
+    expect_sockets(&beside, 0, "127.0.0.1:80");
+    compiled_fini(&first);
+    compiled_fini(&same);
+    compiled_fini(&wider);
+    compiled_fini(&beside);
 }
 
 static void
@@ -139,6 +209,8 @@ main(void)
         cmocka_unit_test(the_first_load_gives_places_in_the_order_of_the_file),
         cmocka_unit_test(a_name_keeps_its_place_wherever_it_stands),
         cmocka_unit_test(a_name_that_went_keeps_its_place_and_comes_back_to_it),
+        cmocka_unit_test(a_pool_that_went_leaves_its_sockets_however_often_the_files_are_read),
+        cmocka_unit_test(a_pool_that_went_leaves_no_socket_that_another_pool_is_to_have),
         cmocka_unit_test(new_names_take_new_places_at_the_end),
         cmocka_unit_test(a_load_that_changes_nothing_gives_the_same_configuration),
         cmocka_unit_test(the_room_of_the_first_load_stays_and_more_is_refused_with_the_numbers),

@@ -231,6 +231,25 @@ a_queue_of_another_length_is_no_other_socket(void **state)
     assert_int_equal(plan_socket_before(&before, &after, 0), 0);
 }
 
+/* A removal that is taken back: the plan adds the pool with its sockets, which are held all the same. */
+static void
+a_socket_that_was_left_is_held_and_opens_all_the_same(void **state)
+{
+    (void)state;
+    web(&old_blob);
+    blob_inet(&old_blob, "one", 8080);
+    old_blob.pools[0] = (struct record_pool){.name = old_blob.pools[0].name, .socket_count = 1};
+    web(&new_blob);
+    blob_inet(&new_blob, "fresh", 8081);
+    blob_inet(&new_blob, "one", 8080);
+    done();
+    assert_int_equal(plan_of(0).change, PLAN_ADDED);
+    assert_int_equal(plan_of(0).opened, 2);
+    assert_int_equal(plan_socket_before(&before, &after, 1), NONE);
+    assert_int_equal(plan_socket_held(&before, &after, 1), 0);
+    assert_int_equal(plan_socket_held(&before, &after, 0), NONE);
+}
+
 int
 main(void)
 {
@@ -241,6 +260,7 @@ main(void)
         cmocka_unit_test_setup(each_key_that_differs_is_named_with_both_values, set_up),
         cmocka_unit_test_setup(variables_of_the_environment_are_compared_one_by_one, set_up),
         cmocka_unit_test_setup(a_new_fingerprint_recycles_or_drifts_as_the_pool_says, set_up),
+        cmocka_unit_test_setup(a_socket_that_was_left_is_held_and_opens_all_the_same, set_up),
         cmocka_unit_test_setup(a_queue_of_another_length_is_no_other_socket, set_up),
         cmocka_unit_test_setup(a_socket_is_new_by_its_address_and_not_by_its_name, set_up),
     };

@@ -214,6 +214,12 @@ no_shorter_piece_of_it_is_accepted(void **state)
     X(sockets_outside,                 p[0].socket_count = 3)                                \
     X(first_socket_that_overflows,     p[0].socket_first = UINT32_MAX)                       \
     X(sockets_of_another_pool,         s[1].pool = 1)                                        \
+    X(sockets_of_another_place,        p[1] = (struct record_pool){.socket_count = 1})       \
+    X(sockets_outside_of_a_place,      p[1] = (struct record_pool){.socket_count = 1};       \
+                                       p[1].socket_first = 2)                                \
+    X(a_place_with_a_program,          p[1].present = 0)                                     \
+    X(refused_without_a_reason,        p[0].settings.refused = 1)                            \
+    X(a_reason_that_refuses_nobody,    p[0].refused = p[0].name)                             \
     X(sockets_unsaid_in_the_settings,  p[0].settings.has_sockets = 0)                        \
     X(umask_of_more_than_nine_bits,    p[0].umask = 01000)                                   \
     X(unknown_handoff,                 p[0].handoff = HANDOFF_COUNT)                         \
