@@ -192,7 +192,7 @@ $(B)/o/%.o: %.c
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # --- the targets that people type --------------------------------------------------------------
-run: ## build, then a pool of gunicorn under load, recycled every few seconds; Ctrl-C ends it
+run: ## build, then two pools under load, recycled every few seconds; Ctrl-C ends it
 	@etc/install-needed demo
 	@$(MAKE) --no-print-directory all
 	@etc/demo/run $(B) $(SECONDS)
