@@ -165,7 +165,7 @@ row_of(const char *path)
 bool
 draft_is_right(const struct draft *draft, const char *path)
 {
-    return (draft->wrong & UINT64_C(1) << row_of(path)) == 0;
+    return draft->wrong == 0 || (draft->wrong & UINT64_C(1) << row_of(path)) == 0;
 }
 
 struct pointer
