@@ -96,9 +96,8 @@ io_on_idle(uv_idle_t *idle)
     (void)idle; /* its being active is all that is wanted */
 }
 
-/* The next turn does not wait for anything. */
-static void
-io_begin_at_once(struct io *io)
+void
+io_again(struct io *io)
 {
     int r = uv_idle_start(&io->idle, io_on_idle);
     assert(r == 0);
@@ -109,7 +108,7 @@ io_on_timer(uv_timer_t *timer)
 {
     struct io *io = timer->data;
     io->wake_at = MSEC_NEVER;
-    io_begin_at_once(io);
+    io_again(io);
 }
 
 static void
@@ -191,7 +190,7 @@ io_on_check(uv_check_t *check)
     hold_add(&io->holds[HOLD_TURN], begun, io->marked);
     for (enum io_order order = 0; order < IO_ORDER_COUNT; order++) {
         if (io->fired[order] != NULL) /* woken too late for this turn */
-            io_begin_at_once(io);
+            io_again(io);
     }
 }
 

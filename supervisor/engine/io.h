@@ -39,8 +39,12 @@ msec io_time(const struct io *);
  * adds to the kind that is his. */
 struct hold *io_hold(struct io *, enum hold_kind);
 
-/* The next turn begins at deadline at the latest (MSEC_NEVER: when something happens). */
+/* The next turn begins at deadline at the latest (MSEC_NEVER: when something happens). Of a deadline
+ * that is over a millisecond later, so that one that nobody puts off does not take a whole CPU. */
 void io_wake_at(struct io *, msec deadline);
+
+/* The next turn begins at once, after what is there by then has been seen: for work in portions. */
+void io_again(struct io *);
 
 /* Watches fd (which stays the caller's) for events; calls fn. 0 or a negative errno. */
 int io_watch_open(struct io *, struct io_watch **out, int fd, enum io_order, unsigned events,

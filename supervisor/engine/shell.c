@@ -418,9 +418,12 @@ arm(struct shell *shell)
     at = MIN(at, outputs_deadline(shell->outputs));
     for (uint32_t i = 0; i < shell->sinks_len; i++)
         at = MIN(at, sink_deadline(shell->sinks[i]));
-    if (shell->boot_next != NONE || shell->config_more)
+    if (shell->boot_next != NONE || shell->config_more) {
         at = shell_now(shell);
-    io_wake_at(shell->io, at);
+        io_again(shell->io);
+    } else {
+        io_wake_at(shell->io, at);
+    }
     shell->awaited_at = MAX(at, shell_now(shell));
 }
 

@@ -157,6 +157,25 @@ input_that_waits_is_seen_in_the_turn_that_a_past_deadline_begins(void **state)
     world_close(&world);
 }
 
+/* Nothing else would begin the first of these turns. */
+static void
+a_turn_that_is_asked_for_begins_at_once_and_sees_what_is_there(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, 1);
+    world_watch(&world, 0, IO_WORKERS);
+    io_again(world.io);
+    io_run(world.io);
+    assert_string_equal(world.log, ".");
+    world_raise(&world, 0);
+    io_again(world.io);
+    world.turns_max = 2;
+    io_run(world.io);
+    assert_string_equal(world.log, ".a.");
+    world_close(&world);
+}
+
 static void
 a_deadline_is_never_early(void **state)
 {
@@ -305,6 +324,7 @@ main(void)
             the_keeper_is_heard_before_workers_before_commands_and_the_turn_comes_last),
         cmocka_unit_test(what_a_callback_closes_is_not_called_any_more),
         cmocka_unit_test(input_that_waits_is_seen_in_the_turn_that_a_past_deadline_begins),
+        cmocka_unit_test(a_turn_that_is_asked_for_begins_at_once_and_sees_what_is_there),
         cmocka_unit_test(a_deadline_is_never_early),
         cmocka_unit_test(a_turn_goes_by_one_time_taken_after_the_wait),
         cmocka_unit_test(a_paused_watch_is_silent_until_it_is_wanted_again),
