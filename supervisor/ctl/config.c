@@ -71,7 +71,7 @@ static void
 print_pool(const struct ctl *ctl, const json_t *pool)
 {
     const char *change = ctl_string(pool, "change"), *name = ctl_string(pool, "pool");
-    const char *refused = ctl_string(pool, "refused");
+    const char *refused = ctl_string(pool, "refused"), *warning = ctl_string(pool, "warning");
     bool added = strcmp(change, "added") == 0, removed = strcmp(change, "removed") == 0;
     size_t i;
     json_t *key;
@@ -79,6 +79,8 @@ print_pool(const struct ctl *ctl, const json_t *pool)
     printf("%s: %s%s\n", name, change, what_follows(pool, removed));
     if (refused[0] != '\0')
         printf("    %s\n", refused);
+    if (warning[0] != '\0')
+        printf("    warning: %s\n", warning);
     json_array_foreach(json_object_get(pool, "keys"), i, key)
     {
         print_key(key);

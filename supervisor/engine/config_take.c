@@ -162,9 +162,11 @@ tell_drift(struct config *config, uint32_t place)
     fields_number(&fields, "keys", pool.keys[EFFECT_RECYCLE] + pool.keys[EFFECT_REBIND]);
     events_emit(config->shell->events, EVENT_CONFIG_DRIFT, shell_pool_name(config->shell, place),
                 (struct worker_id){.pool = place}, &fields,
-                "workers of %s keep their old settings (recycling.on_config_change is false); "
+                "workers of %s keep their old settings%s (recycling.on_config_change is false); "
                 "poolctl recycle %s brings the new ones",
-                shell_pool_name(config->shell, place), shell_pool_name(config->shell, place));
+                shell_pool_name(config->shell, place),
+                pool.keeps_sockets ? " and sockets, what connects to new ones waits" : "",
+                shell_pool_name(config->shell, place));
 }
 
 void

@@ -86,6 +86,12 @@ pool_describe(struct json_out *out, const struct config_outcome *outcome, uint32
     json_out_string(out, "change", plan_change_name(pool.change));
     json_out_bool(out, "recycles", pool.recycles);
     json_out_bool(out, "drifts", pool.drifts);
+    if (pool.keeps_sockets)
+        json_out_string(out, "warning",
+                        "its workers keep the old sockets until they are recycled: what connects "
+                        "to a new one waits till then, and an old one stays taken");
+    else
+        json_out_null(out, "warning");
     if (pool.change != PLAN_REMOVED && after->pools[place].settings.refused)
         json_out_string(out, "refused", record_text(after, after->pools[place].refused));
     else

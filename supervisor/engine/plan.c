@@ -165,6 +165,7 @@ plan_pool(const struct record *before, const struct record *after, uint32_t plac
     bool drifted = old->settings.fingerprint != new->settings.fingerprint;
     out->recycles = drifted && new->settings.on_config_change && !new->settings.refused;
     out->drifts = drifted && !new->settings.on_config_change && !new->settings.refused;
+    out->keeps_sockets = out->drifts && out->opened + out->closed > 0;
     bool keys_differ = false;
     for (uint32_t i = 0; i < EFFECT_COUNT; i++)
         keys_differ |= out->keys[i] > 0;

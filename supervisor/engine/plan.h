@@ -26,6 +26,7 @@ struct plan_pool {
     uint32_t opened, closed;     /* sockets */
     bool recycles;               /* its workers are replaced */
     bool drifts;                 /* they would be, but on_config_change is false */
+    bool keeps_sockets;          /* ... and what they listen on is not what the pool has then */
 };
 
 /* What becomes of the pool at that place, which may be beyond either record's last one. */

@@ -259,6 +259,46 @@ def workers_keep_old_settings_where_the_pool_says_so(box):
     poold.stop()
 
 
+@claim()
+def sockets_that_change_under_workers_that_stay_are_warned_of(box):
+    keep = {"recycling": {"on_config_change": False}}
+    first, second = box.address(), box.address()
+    poold = box.poold({"web": serving(box, listen=first, **keep)})
+    poold.wait_state("web", "started")
+    poold.write_config(box.config({"web": serving(box, listen=second, **keep)}))
+    web, = poold.call("config.diff")["pools"]
+    assert web["drifts"] and web["opened"] == [second] and web["closed"] == [first], web
+    assert "until they are recycled" in web["warning"], web
+    said = poold.ctl("config", "apply")
+    assert "warning: its workers keep the old sockets" in said, said
+    drift = poold.wait_event(6041, "web")
+    assert "sockets" in drift["text"], drift
+    with connected(second) as client:  # it waits for the first worker with the new socket
+        box.load(first).finish_without_failure()
+        poold.ctl("recycle", "web", "--wait")
+        assert "pool=web" in load.read_answer(client)
+    poold.stop()
+
+
+@claim(limit=40)
+def a_new_pool_whose_address_is_taken_waits_and_disturbs_nobody(box):
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        address = "127.0.0.1:%d" % holder.getsockname()[1]
+        stays = serving(box, listen=box.address())
+        poold = box.poold({"stays": stays})
+        poold.wait_state("stays", "started")
+        before = poold.worker("stays")["pid"]
+        apply(poold, {"stays": stays, "new": serving(box, listen=address)})
+        failed = poold.wait_event(6033, "new")
+        assert address in failed["text"] and "in use" in failed["text"], failed
+        poold.wait_event(6013, "new")
+        assert poold.state("new") == "stopped" and "bound" in poold.pool("new")["reason"]
+        assert poold.worker("stays")["pid"] == before
+    poold.wait_state("new", "started")
+    assert len(poold.events(6033, "new")) == 1
+    poold.stop()
+
+
 @claim(limit=60)
 def a_successor_that_fails_keeps_the_old_worker_and_the_next_apply_goes_on(box):
     address = box.address()

@@ -250,6 +250,48 @@ a_socket_that_was_left_is_held_and_opens_all_the_same(void **state)
     assert_int_equal(plan_socket_held(&before, &after, 0), NONE);
 }
 
+static void
+workers_that_stay_keep_the_sockets_that_change(void **state)
+{
+    (void)state;
+    web(&old_blob)->settings.on_config_change = 1;
+    blob_inet(&old_blob, "one", 8080);
+    blob_pool(&old_blob, "calm", argv, env);
+    blob_inet(&old_blob, "two", 8081);
+    blob_pool(&old_blob, "same", argv, env);
+    for (uint32_t i = 0; i < 3; i++)
+        old_blob.pools[i].settings.fingerprint = 1;
+    web(&new_blob)->settings.on_config_change = 1;
+    blob_pool(&new_blob, "calm", argv, env);
+    blob_pool(&new_blob, "same", argv, env);
+    for (uint32_t i = 0; i < 3; i++)
+        new_blob.pools[i].settings.fingerprint = 2;
+    done();
+    assert_false(plan_of(0).keeps_sockets); /* they are replaced */
+    assert_true(plan_of(1).keeps_sockets);
+    assert_true(plan_of(2).drifts);
+    assert_false(plan_of(2).keeps_sockets); /* they have none */
+}
+
+static void
+a_pool_that_is_refused_is_neither_replaced_nor_left_alone(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++) {
+        blob_pool(&old_blob, i == 0 ? "a" : "b", argv, env)->settings.on_config_change = i == 0;
+        struct record_pool *pool = blob_pool(&new_blob, i == 0 ? "a" : "b", argv, env);
+        pool->settings.on_config_change = i == 0;
+        pool->settings.fingerprint = 1;
+        pool->settings.refused = 1;
+        pool->refused = blob_text(&new_blob, "outside");
+    }
+    done();
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(plan_of(i).change, PLAN_CHANGED);
+        assert_false(plan_of(i).recycles || plan_of(i).drifts);
+    }
+}
+
 int
 main(void)
 {
@@ -261,6 +303,8 @@ main(void)
         cmocka_unit_test_setup(variables_of_the_environment_are_compared_one_by_one, set_up),
         cmocka_unit_test_setup(a_new_fingerprint_recycles_or_drifts_as_the_pool_says, set_up),
         cmocka_unit_test_setup(a_socket_that_was_left_is_held_and_opens_all_the_same, set_up),
+        cmocka_unit_test_setup(workers_that_stay_keep_the_sockets_that_change, set_up),
+        cmocka_unit_test_setup(a_pool_that_is_refused_is_neither_replaced_nor_left_alone, set_up),
         cmocka_unit_test_setup(a_queue_of_another_length_is_no_other_socket, set_up),
         cmocka_unit_test_setup(a_socket_is_new_by_its_address_and_not_by_its_name, set_up),
     };
