@@ -170,7 +170,7 @@ plan_pool(const struct record *before, const struct record *after, uint32_t plac
     for (uint32_t i = 0; i < EFFECT_COUNT; i++)
         keys_differ |= out->keys[i] > 0;
     /* Without a key: what a name stands for is another now, such as a user's number. */
-    if (keys_differ || drifted || out->opened > 0 || out->closed > 0 ||
+    if (keys_differ || out->opened > 0 || out->closed > 0 ||
         memcmp(&old->settings, &new->settings, sizeof old->settings) != 0)
         out->change = PLAN_CHANGED;
 }

@@ -171,6 +171,85 @@ variables_of_the_environment_are_compared_one_by_one(void **state)
     assert_false(plan_next_key(&before, &after, 0, &cursor, &key));
 }
 
+/* "A" stands before "AB", although its value may be greater than what follows in the other's name. */
+static void
+a_variable_that_is_the_begin_of_another_is_another_one(void **state)
+{
+    (void)state;
+    struct plan_cursor cursor = {0};
+    struct plan_key key;
+    web(&old_blob);
+    values(&old_blob, 2,
+           (struct record_value[]){value(&old_blob, "environment", "A=9999"),
+                                   value(&old_blob, "environment", "AB=2222")});
+    web(&new_blob);
+    values(&new_blob, 1, (struct record_value[]){value(&new_blob, "environment", "AB=2222")});
+    done();
+    assert_true(plan_next_key(&before, &after, 0, &cursor, &key));
+    assert_string_equal(key.from, "A=9999");
+    assert_null(key.to);
+    assert_false(plan_next_key(&before, &after, 0, &cursor, &key));
+    cursor = (struct plan_cursor){0};
+    assert_true(plan_next_key(&after, &before, 0, &cursor, &key));
+    assert_null(key.from);
+    assert_string_equal(key.to, "A=9999");
+    assert_false(plan_next_key(&after, &before, 0, &cursor, &key));
+}
+
+static void
+all_pools_together_are_counted(void **state)
+{
+    (void)state;
+    struct plan_totals totals = {0};
+    web(&old_blob);
+    blob_inet(&old_blob, "one", 8080);
+    blob_inet(&old_blob, "two", 8081);
+    blob_pool(&old_blob, "same", argv, env);
+    new_blob.pools[new_blob.header.pools++] =
+        (struct record_pool){.name = blob_text(&new_blob, "web")};
+    blob_pool(&new_blob, "same", argv, env);
+    for (uint32_t i = 0; i < 3; i++) {
+        blob_pool(&new_blob, "fresh", argv, env);
+        blob_inet(&new_blob, "three", (uint16_t)(8082 + i));
+    }
+    done();
+    for (uint32_t place = 0; place < plan_places(&before, &after); place++) {
+        struct plan_pool pool = plan_of(place);
+        plan_add(&totals, &pool);
+    }
+    assert_int_equal(totals.added, 3);
+    assert_int_equal(totals.removed, 1);
+    assert_int_equal(totals.changed, 0);
+    assert_int_equal(totals.opened, 3);
+    assert_int_equal(totals.closed, 2);
+}
+
+static struct record_socket *
+blob_any(struct blob *blob, const char *name, uint16_t port)
+{
+    struct record_socket *socket = blob_socket(blob, name);
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    socket->family = AF_INET6;
+    socket->length = sizeof address;
+    memcpy(socket->sockaddr, &address, sizeof address);
+    return socket;
+}
+
+/* [::]:80 alone, and with IPv4. */
+static void
+a_socket_for_both_families_is_not_the_one_for_one(void **state)
+{
+    (void)state;
+    web(&old_blob);
+    blob_any(&old_blob, "any", 8080);
+    web(&new_blob);
+    blob_any(&new_blob, "any", 8080)->dual = 1;
+    done();
+    assert_int_equal(plan_socket_before(&before, &after, 0), NONE);
+    assert_int_equal(plan_of(0).opened, 1);
+    assert_int_equal(plan_of(0).change, PLAN_CHANGED); /* whatever else is the same */
+}
+
 static void
 a_new_fingerprint_recycles_or_drifts_as_the_pool_says(void **state)
 {
@@ -305,6 +384,9 @@ main(void)
         cmocka_unit_test_setup(a_socket_that_was_left_is_held_and_opens_all_the_same, set_up),
         cmocka_unit_test_setup(workers_that_stay_keep_the_sockets_that_change, set_up),
         cmocka_unit_test_setup(a_pool_that_is_refused_is_neither_replaced_nor_left_alone, set_up),
+        cmocka_unit_test_setup(a_variable_that_is_the_begin_of_another_is_another_one, set_up),
+        cmocka_unit_test_setup(all_pools_together_are_counted, set_up),
+        cmocka_unit_test_setup(a_socket_for_both_families_is_not_the_one_for_one, set_up),
         cmocka_unit_test_setup(a_queue_of_another_length_is_no_other_socket, set_up),
         cmocka_unit_test_setup(a_socket_is_new_by_its_address_and_not_by_its_name, set_up),
     };
