@@ -27,7 +27,8 @@ output_open(const char *path)
     return error != 0 ? error : fd;
 }
 
-/* Given away at once, so that no descriptor waits here; when the link is full the engine asks again. */
+/* Given away at once, ahead of what waits to be told, so that no descriptor waits here; when the link is
+ * full the engine asks again. */
 void
 output_asked(struct keeper *k, const struct verb *verb)
 {
@@ -37,9 +38,7 @@ output_asked(struct keeper *k, const struct verb *verb)
     if (verb->index < k->record.header->pools && k->record.pools[verb->index].output == OUTPUT_FILE)
         fd = output_open(record_text(&k->record, k->record.pools[verb->index].output_path));
     int error = MIN(fd, 0);
-    messages_pump(k);
-    if (error == 0 &&
-        (k->messages.count > 0 || fds_send(k->engine.link, &answer, sizeof answer, &fd, 1) != 0))
+    if (error == 0 && fds_send(k->engine.link, &answer, sizeof answer, &fd, 1) != 0)
         error = -EAGAIN;
     if (error != 0)
         message_answer(k, *verb, VERB_OPENED, STEP_NONE, -error);

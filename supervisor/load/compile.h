@@ -63,6 +63,7 @@ struct load {
     struct map addresses;                       /* listen.c: who listens where */
     struct inclusion inclusion;
     struct places places;
+    uint32_t output_files; /* that pools name */
     struct environment_memo environment;
     bool failed; /* out of memory */
 };

@@ -87,7 +87,8 @@ finish_words(struct load *load, struct record_header *header, struct load_result
     struct image *image = &load->image;
     if (load->options->runtime != NULL && load->problems.count == 0)
         engine_words_put(load, header);
-    capacity_set(header, image_socket_count(image), image_worker_count(image));
+    /* The engine has a descriptor for each output file, as the keeper for each socket. */
+    capacity_set(header, image_socket_count(image) + load->output_files, image_worker_count(image));
     header->source = image_string(image, load->source);
     buffer_add(&load->warnings, "", 1);
     header->warning_text = image_bytes(image, load->warnings.bytes, load->warnings.len, 1);

@@ -128,7 +128,9 @@ output_resolve(struct load *load, struct draft *draft)
     if (draft->output.kind != OUTPUT_FILE || !draft_is_right(draft, "output"))
         return;
     struct pointer before = draft_enter(load, draft, "output");
+    size_t size = load->image.text.len;
     path_check(load, draft->output.path);
     draft->record.output_path = image_string(&load->image, draft->output.path);
+    load->output_files += load->image.text.len > size; /* equal strings are one */
     load->pointer = before;
 }

@@ -126,3 +126,34 @@ def kill_descendants(limit=10):
                 kill(pid)
         reap()
         time.sleep(0.005)
+
+
+class Frozen:
+    """Every thread of a process but the first, stopped until the end of the block: one that writes is
+    then as one whose disk does not answer. OSError where nobody may trace."""
+
+    PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
+    WALL = 0x40000000
+
+    def __init__(self, pid):
+        self.threads = [int(name) for name in os.listdir(f"/proc/{pid}/task") if int(name) != pid]
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.libc.ptrace.argtypes = [ctypes.c_long] * 4
+
+    def trace(self, request, thread):
+        if self.libc.ptrace(request, thread, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), f"ptrace of thread {thread}")
+
+    def __enter__(self):
+        for thread in self.threads:
+            self.trace(self.PTRACE_SEIZE, thread)
+            self.trace(self.PTRACE_INTERRUPT, thread)
+            os.waitpid(thread, self.WALL)
+        return self
+
+    def __exit__(self, *_):
+        for thread in self.threads:
+            try:
+                self.trace(self.PTRACE_DETACH, thread)
+            except OSError:  # it has ended, but not for who traces it
+                os.waitpid(thread, self.WALL)

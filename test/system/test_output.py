@@ -449,15 +449,53 @@ def a_full_disk_is_told_once_costs_no_worker_and_is_written_again(box):
     assert restored["fields"]["lines"] > 0, restored
     assert len(poold.events(6062)) == 1, "one event for one full disk"
     assert poold.worker("web")["pid"] == pid
-    wait_until(lambda: size(inside) > 0, what="what was kept")
-    kept = read(inside)
+
     # What was kept follows what was written, but for the line that the end of the disk has cut.
-    got = [line for line in (written[:written.rindex(b"\n") + 1] + kept).split(b"\n")[:-1]]
-    assert got == [b"0.1 %d." % i for i in range(len(got))]
-    assert len(got) + restored["fields"]["lines"] == 60001, (len(got), restored)
+    def complete():
+        lines = (written[:written.rindex(b"\n") + 1] + read(inside)).split(b"\n")[:-1]
+        return lines if len(lines) + restored["fields"]["lines"] == 60001 else None
+
+    lines = wait_until(complete, what="all lines to be written or counted")
+    assert lines == [b"0.1 %d." % i for i in range(len(lines))]
     # The successor fills it again; neither it nor the end of poold waits for the disk.
     poold.ctl("recycle", "web", "--wait")
     wait_until(lambda: poold.worker("web")["last_line"].endswith("end"), 30, "the successor's end")
     assert len(poold.events(6062)) == 2
     poold.stop()
+    assert "are lost: poold ends" in poold.log()
+
+
+def frozen(poold):
+    """The threads of its engine that write, once they are there."""
+    engine = poold.engine_pid()
+    wait_until(lambda: len(os.listdir(f"/proc/{engine}/task")) > 1, what="threads of the engine")
+    return processes.Frozen(engine)
+
+
+@claim(limit=60, root=True)
+def a_disk_that_hangs_holds_up_no_worker_no_recycle_and_no_stop(box):
+    path = box.path("out")
+    poold = box.poold({"web": printing(box, 30000, path, pause="sleep 0.01;")})
+    wait_until(lambda: size(path) > 0, what="the first line")
+    try:
+        hung = frozen(poold).__enter__()
+    except PermissionError as error:
+        raise Skip(f"nobody may be traced here: {error}") from None
+    failed = poold.wait_event(6062)
+    assert "has not answered for a second" in failed["text"], failed
+    wait_until(lambda: poold.worker("web")["last_line"] == "0.1 end", 30, "a worker that goes on")
+    poold.ctl("recycle", "web", "--wait")
+    hung.__exit__()
+    restored = poold.wait_event(6063)
+    assert restored["fields"]["lines"] > 0 and len(poold.events(6062)) == 1, restored
+    poold.ctl("recycle", "web", "--wait")
+    wait_until(lambda: count_of(path, b"0.3 end\n") == 1, 30, "lines of the third worker")
+    engine = poold.engine_pid()
+    with frozen(poold):
+        poold.ctl("recycle", "web", "--wait")
+        poold.send_signal(signal.SIGTERM)
+        poold.wait_end()  # without the engine, which nobody can end as long as its threads wait
+        assert processes.stat(engine)
+    os.waitpid(engine, 0)
+    poold.census()
     assert "are lost: poold ends" in poold.log()

@@ -400,17 +400,13 @@ a_line_whose_rest_is_lost_ends_where_it_was_cut(void **state)
     (void)state;
     output_file_opened(file, 0);
     say(a, "a long");
-    disk_takes_all();
-    say(b, "\n");
     disk_answers(-EIO);
     say(a, " line\n");
     pass(OUTPUT_RETRY_MS);
     disk_takes_all();
-    say(a, "part");
+    say(a, "next\n");
     disk_takes_all();
-    say(b, "x\n");
-    disk_takes_all();
-    assert_on_disk(0, "a long\n\npart\nx\n");
+    assert_on_disk(0, "a long\nnext\n");
 }
 
 static void
@@ -494,6 +490,20 @@ a_new_file_gets_what_a_full_disk_did_not_take(void **state)
 }
 
 static void
+a_new_file_is_written_at_once_when_the_old_disk_fails(void **state)
+{
+    (void)state;
+    output_file_opened(file, 0);
+    say(a, "one\n");
+    output_file_opened(file, 1);
+    disk_answers(-ENOSPC);
+    assert_int_equal(world.fd, 1);
+    disk_takes_all();
+    assert_on_disk(1, "one\n");
+    assert_int_equal(told_id, EVENT_OUTPUT_RESTORED);
+}
+
+static void
 a_file_that_cannot_be_opened_again_goes_on_in_the_old_one(void **state)
 {
     (void)state;
@@ -531,6 +541,7 @@ main(void)
         CLAIM(a_file_that_is_idle_is_exchanged_at_once),
         CLAIM(the_last_of_several_new_files_is_taken),
         CLAIM(a_new_file_gets_what_a_full_disk_did_not_take),
+        CLAIM(a_new_file_is_written_at_once_when_the_old_disk_fails),
         CLAIM(a_file_that_cannot_be_opened_again_goes_on_in_the_old_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
