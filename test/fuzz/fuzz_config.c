@@ -119,7 +119,8 @@ compile(size_t which, const struct record *in_force, struct load_result *result,
         struct record *record)
 {
     static const struct load_files fake = {.read = read_one, .match = match};
-    struct load_options options = {.config = "m.json", .in_force = in_force, .files = &fake};
+    struct load_options options = {
+        .config = "m.json", .in_force = in_force, .files = &fake, .advise = true};
     struct err err;
     main_file = which;
     if (load_compile_text(&options, files[which].text, files[which].len, result, &err) != 0)

@@ -14,7 +14,7 @@ from harness import IS_ROOT, Skip, claim
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SCHEMA = os.path.join(TOP, "etc", "poold.schema.json")
 EXAMPLES = [os.path.join(TOP, "etc", "poold.json"),
-            *sorted(glob.glob(os.path.join(TOP, "etc", "examples", "*.json")))]
+            *sorted(glob.glob(os.path.join(TOP, "etc", "examples", "*", "*.json")))]
 
 # Each reads the schema's path from argv and a list of documents from stdin, and answers with a list
 # of booleans.

@@ -2,19 +2,7 @@
  * what is allowed, and what was meant. */
 #include <pwd.h>
 
-#include "test/unit/load_helper.h"
-
-/* A bad text, and the whole of what is said about it. */
-struct bad {
-    const char *text;
-    const char *errors;
-};
-
-/* A pool whose members stand in line 2, from column 2; POOL_AT is what is said about them. "@"
- * stands for what a pool needs to say about its user. */
-#define POOL(members) "{\"pools\": {\"p\":\n{" members ",\n\"command\": [\"/x\"], @}}}"
-
-#define POOL_AT(column, pointer, what) "c.json:2:" column ": /pools/p" pointer ": " what "\n"
+#include "test/unit/load_bad.h"
 
 #define DURATION_FORM                                                                              \
     "a duration is whole numbers with units, the greatest first: \"90s\", \"20m\", \"29h\", "      \
@@ -236,97 +224,6 @@ static const struct bad names[] = {
              "there is no program \"sh\" in the pool's PATH (/nowhere:/tmp)")},
 };
 
-#define LISTEN(address)          POOL("\"listen\": [\"" address "\"]")
-#define LISTEN_AT(address, what) POOL_AT("13", "/listen/0", "the address \"" address "\" " what)
-static const struct bad addresses[] = {
-    {LISTEN("8080"),
-     LISTEN_AT(
-         "8080",
-         "is none of \"127.0.0.1:8080\", \"[::1]:8080\", \"*:80\" or \"unix:/run/shop.sock\"")},
-    {LISTEN(""),
-     LISTEN_AT(
-         "", "is none of \"127.0.0.1:8080\", \"[::1]:8080\", \"*:80\" or \"unix:/run/shop.sock\"")},
-    {LISTEN("[::1]"),
-     LISTEN_AT(
-         "[::1]",
-         "is none of \"127.0.0.1:8080\", \"[::1]:8080\", \"*:80\" or \"unix:/run/shop.sock\"")},
-    {LISTEN(":80"), LISTEN_AT(":80", "has no IP address; did you mean \"*:80\"?")},
-    {LISTEN("localhost:80"),
-     LISTEN_AT("localhost:80",
-               "has no IP address (names are not looked up); did you mean \"127.0.0.1:80\"?")},
-    {LISTEN("1.2.3:80"),
-     LISTEN_AT("1.2.3:80", "has no IP address (names are not looked up); did you mean \"*:80\"?")},
-    {LISTEN("*:0"), LISTEN_AT("*:0", "has no port from 1 to 65535 behind the last colon")},
-    {LISTEN("*:65536"), LISTEN_AT("*:65536", "has no port from 1 to 65535 behind the last colon")},
-    {LISTEN("*:080"), LISTEN_AT("*:080", "has no port from 1 to 65535 behind the last colon")},
-    {LISTEN("*:http"), LISTEN_AT("*:http", "has no port from 1 to 65535 behind the last colon")},
-    {LISTEN("::1:80"), LISTEN_AT("::1:80", "needs brackets around its IPv6 address: \"[::1]:80\"")},
-    {LISTEN("fe80::a:b"),
-     LISTEN_AT("fe80::a:b", "has no port from 1 to 65535 behind the last colon")},
-    {LISTEN("a:b:80"),
-     LISTEN_AT(
-         "a:b:80",
-         "is none of \"127.0.0.1:8080\", \"[::1]:8080\", \"*:80\" or \"unix:/run/shop.sock\"")},
-    {LISTEN("tcp://1.2.3.4:80"),
-     LISTEN_AT("tcp://1.2.3.4:80", "has a scheme, and needs none; write it as \"1.2.3.4:80\"")},
-    {LISTEN("http://[::1]:80/x\\n"),
-     LISTEN_AT("http://[::1]:80/x\\x0a", "has a scheme, and needs none; write it as \"[::1]:80\"")},
-    {LISTEN("tcp://"),
-     LISTEN_AT(
-         "tcp://",
-         "is none of \"127.0.0.1:8080\", \"[::1]:8080\", \"*:80\" or \"unix:/run/shop.sock\"")},
-    {LISTEN("[]:80"), LISTEN_AT("[]:80", "has no IPv6 address between the brackets")},
-    {LISTEN("[:80"), LISTEN_AT("[:80", "has no IPv6 address between the brackets")},
-    {LISTEN("[::1%lo]:80"), LISTEN_AT("[::1%lo]:80", "has no IPv6 address between the brackets")},
-    {LISTEN("[::ffff:1.2.3.4]:80"),
-     LISTEN_AT("[::ffff:1.2.3.4]:80",
-               "is an IPv4 address in IPv6 clothes; write it as \"1.2.3.4:80\"")},
-    {LISTEN("[fe80::1]:80"),
-     LISTEN_AT("[fe80::1]:80", "is link-local; it needs an interface, which cannot be named yet")},
-    {LISTEN("/run/x"), LISTEN_AT("/run/x", "lacks \"unix:\" before the path")},
-    {LISTEN("unix:run/x"), LISTEN_AT("unix:run/x", "needs an absolute path behind \"unix:\"")},
-    {LISTEN("unix:"), LISTEN_AT("unix:", "needs an absolute path behind \"unix:\"")},
-    {LISTEN("unix:@x"), LISTEN_AT("unix:@x", "needs an absolute path behind \"unix:\"")},
-    {LISTEN("unix:/run/"), LISTEN_AT("unix:/run/", "ends with /; the path of a socket is needed")},
-    {LISTEN("unix:/a\\tb"), LISTEN_AT("unix:/a\\x09b", "has a control or hidden character")},
-};
-
-#define CLASH(first, second) POOL("\"listen\": [\"" first "\",\n\"" second "\"]")
-#define CLASH_AT(first, second)                                                                    \
-    "c.json:3:1: /pools/p/listen/1: the address \"" second                                         \
-    "\" cannot be bound together with \"" first "\" of the pool \"p\"\n"
-#define TWICE_AT(second)                                                                           \
-    "c.json:3:1: /pools/p/listen/1: the address \"" second                                         \
-    "\" is there already, at /pools/p/listen/0\n"
-static const struct bad clashes[] = {
-    {CLASH("1.2.3.4:80", "1.2.3.4:80"), TWICE_AT("1.2.3.4:80")},
-    /* What was refused counts as a place too. */
-    {"{\"pools\": {\"p\":\n{\"listen\": [7, \"*:80\",\n\"*:80\"],\n\"command\": [\"/x\"], @}}}",
-     POOL_AT("13", "/listen/0",
-             "found the number 7, but a string is needed") "c.json:3:1: /pools/p/listen/2: the "
-                                                           "address \"*:80\" is there already, at "
-                                                           "/pools/p/listen/1\n"},
-    {"{\"pools\": {\"a\": {\"command\": [\"/x\"], \"listen\": [\"*:80\"], @},\n\"b\": "
-     "{\"listen\":\n"
-     "[\"*:80\"],\n\"command\": [\"/x\"], @}}}",
-     "c.json:3:2: /pools/b/listen/0: the address \"*:80\" cannot be bound together with \"*:80\" "
-     "of "
-     "the pool \"a\"\n"},
-    {CLASH("*:80", "1.2.3.4:80"), CLASH_AT("*:80", "1.2.3.4:80")},
-    {CLASH("1.2.3.4:80", "*:80"), CLASH_AT("1.2.3.4:80", "*:80")},
-    {CLASH("1.2.3.4:80", "0.0.0.0:80"), CLASH_AT("1.2.3.4:80", "0.0.0.0:80")},
-    {CLASH("*:80", "[::1]:80"), CLASH_AT("*:80", "[::1]:80")},
-    {CLASH("[::1]:80", "[0:0::1]:80"), TWICE_AT("[0:0::1]:80")},
-    {CLASH("[::1]:80", "[::]:80"), CLASH_AT("[::1]:80", "[::]:80")},
-    {CLASH("unix:/a", "unix:/a"), TWICE_AT("unix:/a")},
-    /* These live together. */
-    {CLASH("1.2.3.4:80", "1.2.3.5:80"), ""},
-    {CLASH("1.2.3.4:80", "1.2.3.4:81"), ""},
-    {CLASH("[::]:80", "1.2.3.4:80"), ""},
-    {CLASH("[::]:80", "0.0.0.0:80"), ""},
-    {CLASH("unix:/a", "unix:/b"), ""},
-};
-
 static const struct bad rules[] = {
     {"{\"pools\": {\n\"p\": {@}}}", "c.json:2:1: /pools/p: \"command\" is missing; a pool needs "
                                     "one, such as [\"/usr/bin/server\"]\n"},
@@ -347,34 +244,6 @@ static const struct bad rules[] = {
              "found the number 1 without a unit, but a duration from \"1ms\" to \"1d\" is needed: "
              "write \"1s\" or \"1ms\"")},
 };
-
-/* The text with "@" replaced. */
-static char *
-with_identity(const char *text)
-{
-    size_t size = strlen(text) + 256, at = 0;
-    char *out = calloc(1, size);
-    assert_non_null(out);
-    for (; *text != '\0'; text++) {
-        bool is_mark = *text == '@' && text[1] == '}';
-        at += (size_t)snprintf(out + at, size - at, is_mark ? "%s" : "%.1s",
-                               is_mark ? identity() : text);
-    }
-    return out;
-}
-
-static void
-expect_bad(const struct bad *list, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        char *text = with_identity(list[i].text);
-        struct compiled compiled = compile(text);
-        assert_string_equal(compiled.errors, list[i].errors);
-        compiled_fini(&compiled);
-        free(text);
-    }
-}
-#define EXPECT_BAD(list) expect_bad(list, sizeof(list) / sizeof((list)[0]))
 
 static void
 a_syntax_error_names_its_first_character(void **state)
@@ -416,20 +285,6 @@ a_name_that_cannot_be_is_refused(void **state)
 {
     (void)state;
     EXPECT_BAD(names);
-}
-
-static void
-an_address_that_cannot_be_is_refused(void **state)
-{
-    (void)state;
-    EXPECT_BAD(addresses);
-}
-
-static void
-two_addresses_that_cannot_both_be_bound_are_refused(void **state)
-{
-    (void)state;
-    EXPECT_BAD(clashes);
 }
 
 static void
@@ -509,15 +364,6 @@ as_root_user_65534_stands_in_for_the_default_engine_user_alone(void **state)
     compiled_fini(&compiled);
 }
 
-static uint32_t
-lines_of(const char *text)
-{
-    uint32_t lines = 0;
-    for (; *text != '\0'; text++)
-        lines += *text == '\n';
-    return lines;
-}
-
 static void
 all_errors_are_reported_at_once_in_the_order_of_the_file(void **state)
 {
@@ -539,138 +385,6 @@ all_errors_are_reported_at_once_in_the_order_of_the_file(void **state)
     compiled_fini(&compiled);
 }
 
-static void
-after_a_thousand_errors_the_others_are_counted(void **state)
-{
-    (void)state;
-    enum { ERRORS = 1500 };
-    char *text = malloc(ERRORS * 16);
-    assert_non_null(text);
-    size_t at = (size_t)sprintf(text, "{\"pools\": {}");
-    for (int i = 0; i < ERRORS; i++)
-        at += (size_t)sprintf(text + at, ",\n\"x%d\": 1", i);
-    strcpy(text + at, "}");
-    struct compiled compiled = compile(text);
-    assert_int_equal(compiled.record.header->errors, ERRORS);
-    assert_int_equal(lines_of(compiled.errors), LOAD_ERRORS_MAX + 1);
-    assert_non_null(strstr(compiled.errors, "\nand 500 more errors\n"));
-    compiled_fini(&compiled);
-    free(text);
-}
-
-static void
-too_many_values_are_refused_and_not_a_crash(void **state)
-{
-    (void)state;
-    enum { OBJECTS = LOAD_FILE_MAX / 3 - 1 };
-    size_t len = OBJECTS * 3 + 1;
-    char *text = malloc(len);
-    assert_non_null(text);
-    text[0] = '[';
-    for (size_t i = 0; i < OBJECTS; i++)
-        memcpy(text + 1 + i * 3, "{},", 3);
-    text[len - 1] = ']'; /* in place of the last comma */
-    struct compiled compiled = compile_bytes(text, len);
-    assert_string_equal(compiled.errors, "c.json: the document needs too much memory\n");
-    compiled_fini(&compiled);
-    free(text);
-}
-
-/* A half-written file is an error wherever it ends, and never a crash. */
-static void
-no_prefix_of_a_good_file_is_a_good_file(void **state)
-{
-    (void)state;
-    char *text = with_identity(
-        "{\"pools\": {\"p\": {\"command\": [\"/x\", \"\\u00e4\\\\\\ud83d\\udc04\"], \"listen\": "
-        "[\"*:80\", \"unix:/run/x\"], \"ready\": {\"after\": \"1s\"},\n\"environment\": {\"A\": "
-        "\"b\"}, \"workers\": {\"min\": 12}, \"recycling\": {\"overlap\": true}, \"limits\": "
-        "{\"nofile\": 64, "
-        "\"core\": \"0\"}, @}}, \"defaults\": {\"umask\": \"0077\"}, \"log\": {\"level\": "
-        "\"debug\"}, \"include\": []}");
-    size_t len = strlen(text);
-    for (size_t i = 0; i < len; i++) {
-        char *exact = malloc(i + 1); /* a sanitizer sees what is read behind it */
-        assert_non_null(exact);
-        memcpy(exact, text, i);
-        struct compiled compiled = compile_bytes(exact, i);
-        assert_int_equal(compiled.record.header->errors, 1);
-        free(exact);
-        compiled_fini(&compiled);
-    }
-    struct compiled whole = compile(text);
-    assert_string_equal(whole.errors, "");
-    compiled_fini(&whole);
-    free(text);
-}
-
-static void
-nesting_of_five_thousand_levels_is_refused_and_not_a_crash(void **state)
-{
-    (void)state;
-    enum { LEVELS = 5000 };
-    static const char *const opens[] = {"[", "{\"a\":"}, *const closes[] = {"]", "}"};
-    for (int kind = 0; kind < 2; kind++) {
-        char *text = calloc(LEVELS, 8);
-        assert_non_null(text);
-        for (size_t i = 0; i < LEVELS; i++)
-            strcat(text + i * strlen(opens[kind]), opens[kind]);
-        size_t len = strlen(text);
-        memcpy(text + len, "1", 1);
-        for (size_t i = 0; i < LEVELS; i++)
-            memcpy(text + len + 1 + i, closes[kind], 1);
-        struct compiled compiled = compile(text);
-        assert_int_equal(compiled.record.header->errors, 1);
-        assert_non_null(strstr(compiled.errors, "nested more than 32 levels deep\n"));
-        compiled_fini(&compiled);
-        free(text);
-    }
-}
-
-static void
-a_number_beyond_64_bits_is_refused_whatever_the_key(void **state)
-{
-    (void)state;
-    static const char *const numbers[] = {"9223372036854775808", "18446744073709551617",
-                                          "-9223372036854775809", "1e400", "-1e999"};
-    static const char *const keys[] = {
-        "\"workers\": {\"min\": %s}", "\"queue_length\": %s", "\"limits\": {\"nofile\": %s}",
-        "\"health\": {\"startup_timeout\": %s}", "\"limits\": {\"core\": \"%sB\"}"};
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
-            const char *mark = strstr(keys[k], "%s");
-            char members[128];
-            snprintf(members, sizeof members, "%.*s%s%s", (int)(mark - keys[k]), keys[k],
-                     numbers[i], mark + 2);
-            struct compiled compiled = compile_pool(members);
-            bool fits = k == 4 && i == 0; /* 2^63 bytes are a size */
-            assert_int_equal(compiled.record.header->errors, fits ? 0 : 1);
-            compiled_fini(&compiled);
-        }
-    }
-}
-
-static void
-control_characters_in_names_are_refused_and_shown_as_such(void **state)
-{
-    (void)state;
-    static const struct bad controls[] = {
-        {"{\"pools\": {\"a\\u0000b\": {}}}", "c.json:1:12: a string may not hold \\u0000\n"},
-        {"{\"pools\": {\"a\\u001b[2J\": {\"command\": [\"/x\"], @}}}",
-         "c.json:1:12: /pools/a\\x1b[2J: a pool's name is 1 to 64 of a-z A-Z 0-9 . _ -, a letter "
-         "or "
-         "digit first\n"},
-        {"{\"pools\": {\"a\nb\": {}}}", "c.json:1:12: unexpected newline near '\"a'\n"},
-        {POOL("\"listen\": [{\"address\": \"unix:/x\", \"user\": \"a\\u0007\"}]"),
-         POOL_AT("44", "/listen/0/user",
-                 "found the string \"a\\x07\", but the name of a user is needed")},
-        {"{\"include\": [\"a\\u0009\"]}",
-         "c.json:1:14: /include/0: found the string \"a\\x09\", but a pattern of file names is "
-         "needed, such as \"pools.d/*.json\"\n"},
-    };
-    EXPECT_BAD(controls);
-}
-
 int
 main(void)
 {
@@ -681,19 +395,11 @@ main(void)
         cmocka_unit_test(a_wrong_type_is_told_what_was_found_and_what_is_allowed),
         cmocka_unit_test(a_value_out_of_range_is_told_the_range),
         cmocka_unit_test(a_name_that_cannot_be_is_refused),
-        cmocka_unit_test(an_address_that_cannot_be_is_refused),
-        cmocka_unit_test(two_addresses_that_cannot_both_be_bound_are_refused),
         cmocka_unit_test(rules_between_keys_are_checked),
         cmocka_unit_test(as_root_an_unknown_user_is_told_the_nearest_one),
         cmocka_unit_test(as_root_an_engine_user_that_was_named_must_exist),
         cmocka_unit_test(as_root_user_65534_stands_in_for_the_default_engine_user_alone),
         cmocka_unit_test(all_errors_are_reported_at_once_in_the_order_of_the_file),
-        cmocka_unit_test(after_a_thousand_errors_the_others_are_counted),
-        cmocka_unit_test(too_many_values_are_refused_and_not_a_crash),
-        cmocka_unit_test(nesting_of_five_thousand_levels_is_refused_and_not_a_crash),
-        cmocka_unit_test(a_number_beyond_64_bits_is_refused_whatever_the_key),
-        cmocka_unit_test(control_characters_in_names_are_refused_and_shown_as_such),
-        cmocka_unit_test(no_prefix_of_a_good_file_is_a_good_file),
     };
     return cmocka_run_group_tests_name("load_errors", tests, NULL, NULL) != 0;
 }

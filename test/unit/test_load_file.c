@@ -97,6 +97,33 @@ what_is_no_regular_file_is_refused(void **state)
     expect_refused(path, -ENOENT, "cannot open it: No such file");
 }
 
+/* As the ways to keep a configuration elsewhere are: the file behind it is what counts. */
+static void
+a_symbolic_link_is_as_good_as_what_it_leads_to(void **state)
+{
+    (void)state;
+    char link[128];
+    struct file_text text;
+    struct err err;
+    snprintf(link, sizeof link, "%s/link", dir);
+    write_file(path, "{}", 0600);
+    assert_int_equal(symlink(path, link), 0);
+    assert_int_equal(file_read(link, 4096, &text, &err), 0);
+    assert_int_equal(text.len, 2);
+    free(text.bytes);
+    assert_int_equal(chmod(path, 0602), 0);
+    expect_refused(link, -EPERM, "run chmod");
+    unlink(path);
+    expect_refused(link, -ENOENT, "cannot open it: No such file");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    expect_refused(link, -EINVAL, "it is a FIFO");
+    unlink(path);
+    assert_int_equal(symlink(link, path), 0);
+    expect_refused(link, -ELOOP, "cannot open it: Too many levels of symbolic links");
+    unlink(path);
+    unlink(link);
+}
+
 static void
 a_huge_file_is_refused_unread(void **state)
 {
@@ -250,6 +277,7 @@ main(void)
         cmocka_unit_test(a_file_is_read_whole),
         cmocka_unit_test(a_fifo_is_refused_without_waiting_for_a_writer),
         cmocka_unit_test(what_is_no_regular_file_is_refused),
+        cmocka_unit_test(a_symbolic_link_is_as_good_as_what_it_leads_to),
         cmocka_unit_test(a_huge_file_is_refused_unread),
         cmocka_unit_test(a_file_that_grows_is_refused),
         cmocka_unit_test(a_file_that_others_may_write_is_refused),
