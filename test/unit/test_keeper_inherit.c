@@ -98,6 +98,39 @@ an_inherited_socket_is_taken_in_place_of_binding(void **state)
     assert_int_equal(connect_error(outside.port), ECONNREFUSED);
 }
 
+/* [::]:80 of who wants IPv6 alone is not "*:80", although it is the same address. */
+static void
+a_socket_of_ipv6_alone_is_not_taken_for_every_address(void **state)
+{
+    struct world *world = *state;
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6};
+    socklen_t length = sizeof address;
+    const int only = 1;
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) != 0 ||
+        bind(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+        close(fd);
+        skip();
+    }
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+    const int given[] = {fd, -1};
+    world->given = given;
+    pool_of(world, "shop", "wait", NULL);
+    for (uint8_t dual = 0; dual < 2; dual++) {
+        struct record_socket *record = blob_socket(&world->blob, "web");
+        record->family = AF_INET6;
+        record->dual = dual;
+        record->length = sizeof address;
+        memcpy(record->sockaddr, &address, sizeof address);
+    }
+    world_start(world);
+    assert_int_equal(bind_error(world, 1), EADDRINUSE);
+    assert_int_equal(bind_error(world, 0), 0);
+    assert_int_equal(world_leave(world, 0), 0);
+    close(fd);
+}
+
 static void
 each_of_many_finds_its_address_with_the_blocking_that_it_needs(void **state)
 {
@@ -212,6 +245,7 @@ main(int argc, char **argv)
         return status;
     const struct CMUnitTest tests[] = {
         CLAIM(an_inherited_socket_is_taken_in_place_of_binding),
+        CLAIM(a_socket_of_ipv6_alone_is_not_taken_for_every_address),
         CLAIM(each_of_many_finds_its_address_with_the_blocking_that_it_needs),
         CLAIM(an_inherited_unix_socket_keeps_its_path),
         CLAIM(what_no_pool_listens_on_is_told_and_closed),
