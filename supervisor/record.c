@@ -145,13 +145,14 @@ pool_is_sound(const struct record *record, uint32_t index)
         const struct record_pool kept = {.name = pool->name,
                                          .uid = pool->uid,
                                          .stop_signal = pool->stop_signal,
+                                         .shuts_sockets = pool->shuts_sockets,
                                          .output = pool->output,
                                          .output_path = pool->output_path,
                                          .socket_first = pool->socket_first,
                                          .socket_count = pool->socket_count};
         return text_is_inside(record, pool->name) && pool->stop_signal < NSIG &&
-               output_is_sound(record, pool) && sockets_are_its_own(record, index) &&
-               memcmp(pool, &kept, sizeof kept) == 0;
+               pool->shuts_sockets <= 1 && output_is_sound(record, pool) &&
+               sockets_are_its_own(record, index) && memcmp(pool, &kept, sizeof kept) == 0;
     }
     if (pool->present != 1 || !text_is_inside(record, pool->name) ||
         !text_is_inside(record, pool->user) || !path_is_absolute(record, pool->program) ||

@@ -4,14 +4,15 @@
 
 #include "supervisor/load/compile.h"
 
-/* Unless another pool has its address by now. */
+/* Unless another pool has its address by now, or nobody may. */
 static void
 keep_socket(struct load *load, const struct record *in_force, uint32_t index,
             struct record_pool *place)
 {
     struct image *image = &load->image;
     struct record_socket socket = in_force->sockets[index];
-    if (claim_address(load, &socket, image_socket_count(image)) != NONE)
+    if (!inclusion_allows(&load->inclusion, &socket) ||
+        claim_address(load, &socket, image_socket_count(image)) != NONE)
         return;
     socket.name = image_string(image, record_text(in_force, socket.name));
     socket.address = image_string(image, record_text(in_force, socket.address));

@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import socket
+import sys
 
 import load
 from control import Refused
@@ -39,6 +40,18 @@ def connect_error(address):
         return 0
     except OSError as error:
         return error.errno
+
+
+def queued(address):
+    """How many connections wait to be accepted; of the listener's line in the kernel's table."""
+    host, port = address.split(":")
+    local = "%08X:%04X" % (int.from_bytes(socket.inet_aton(host), sys.byteorder), int(port))
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        for line in table:
+            fields = line.split()
+            if fields[1] == local and fields[3] == "0A":
+                return int(fields[4].split(":")[1], 16)
+    return None
 
 
 def needs_interfaces():
@@ -232,6 +245,20 @@ def an_address_that_is_taken_off_the_list_is_shut_at_once(box):
     apply_and_roll(poold, {"web": serving(box, listen=f"*:{port}")},
                    listen_addresses=["127.0.0.1", "127.0.0.2"])
     load.fetch(removed)
+    poold.stop()
+
+
+@claim(limit=60)
+def a_pool_that_goes_with_its_address_is_shut_at_once_and_finishes(box):
+    address = f"127.0.0.2:{box.port()}"
+    poold = box.poold({"web": serving(box, "--delay", "3000", listen=address), "stays": serving(box)})
+    poold.wait_all_started()
+    with load.connect(address) as running:
+        load.send_request(running)
+        wait_until(lambda: queued(address) == 0, what="the worker to accept it")
+        apply(poold, {"stays": serving(box)}, listen_addresses=["127.0.0.1"])
+        assert connect_error(address) == errno.ECONNREFUSED
+        assert "pool=web" in load.read_answer(running)
     poold.stop()
 
 
