@@ -31,6 +31,7 @@ PROGRAMS = {
     "sleep": 'echo $$ >"$DIRECTORY/pid.new"; mv "$DIRECTORY/pid.new" "$DIRECTORY/pid"; sleep 60 & wait',
     "started": 'printf "Content-Type: text/plain\\n\\nfirst"; echo $$ >"$DIRECTORY/pid.new"; '
                'mv "$DIRECTORY/pid.new" "$DIRECTORY/pid"; sleep 60 & wait',
+    "leaves": 'sleep 60 >/dev/null 2>&1 & printf "Content-Type: text/plain\\n\\nleft %d" $!',
     "slow": 'sleep 0.3; printf "Content-Type: text/plain\\nContent-Length: 9\\n\\npid=%5d" "$PPID"',
 }
 
@@ -186,6 +187,42 @@ def a_client_that_leaves_takes_its_program_and_the_group_with_it(box):
         wait_until(lambda: not processes.descendants(server.pid), what="both to be gone")
         assert not processes.is_alive(pid)
         os.unlink(box.open_path("pid"))
+
+
+@claim()
+def what_a_program_leaves_in_its_group_goes_with_it(box):
+    server = worker(box)
+    answer = ask(server.address, "/cgi-bin/leaves")
+    left = int(answer.body.split()[1])
+    wait_until(lambda: not processes.is_alive(left), what="what it left to be gone")
+
+
+@claim()
+def an_answer_that_nobody_takes_does_not_fill_the_worker(box):
+    server = worker(box, "--cgi-output", "1TiB", "--cgi-timeout", "1h")
+    ask(server.address, "/cgi-bin/hello")
+    before = memory_kib(server)
+    clients = [Client(server.address) for _ in range(4)]
+    for client in clients:
+        client.send("GET /cgi-bin/endless HTTP/1.1\r\nHost: t\r\n\r\n")
+        assert client.stream.recv(1000)
+    seen = []
+
+    def stands_still():
+        seen.append(bytes_read(server))
+        return len(seen) > 1 and seen[-1] == seen[-2]
+
+    wait_until(stands_still, pause=0.3, what="the programs to stand still")
+    assert memory_kib(server) - before < 16 * 1024, (before, memory_kib(server))
+
+
+def memory_kib(server):
+    return int(processes.status(server.pid)["VmRSS"].split()[0])
+
+
+def bytes_read(server):
+    """Of its programs, above all."""
+    return processes.read(server.pid, "io").splitlines()[0]
 
 
 @claim()

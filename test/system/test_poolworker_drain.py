@@ -102,6 +102,21 @@ def a_request_that_comes_during_the_grace_on_a_new_connection_is_answered(box):
 
 
 @claim()
+def the_last_answer_reaches_a_client_that_has_sent_more(box):
+    worker = ByHand(box, "--drain-grace", "60s")
+    client = Client(worker.address)
+    assert client.ask().status == 200
+    worker.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: not is_served(worker), what="the drain")
+    client.send("GET /one HTTP/1.1\r\nHost: t\r\n\r\n" + "GET /two HTTP/1.1\r\nHost: t\r\n\r\n" * 2000)
+    client.send("GET /three HTTP/1.1\r\nHost: t\r\n\r\n")
+    assert client.read().headers["connection"] == "close"
+    assert client.read() is None, "an end, and no reset"
+    client.close()
+    assert worker.wait_end() == 0
+
+
+@claim()
 def half_a_request_is_waited_for_in_a_drain(box):
     worker = ByHand(box, "--drain-grace", "100ms")
     client = Client(worker.address)

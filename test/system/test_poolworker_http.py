@@ -4,6 +4,7 @@ import email.utils
 import os
 import signal
 import subprocess
+import time
 
 from harness import claim
 from http_worker import ByHand, Client, ask
@@ -168,6 +169,16 @@ def limits_of_target_head_and_body_have_their_own_answers(box):
 
 
 @claim()
+def who_sends_far_too_much_reads_why_and_no_reset(box):
+    worker = site(box, "--body-size", "100kB")
+    for size in (200_000, 3_000_000, 20_000_000):
+        client = Client(worker.address)
+        answer = client.ask("/", method="POST", body=b"x" * size)
+        assert answer.status == 413, answer
+        client.close()
+
+
+@claim()
 def what_can_be_read_in_two_ways_is_refused_and_the_connection_closed(box):
     worker = site(box)
     for lines in (["Content-Length: 3", "Content-Length: 4"], ["Content-Length: 3, 3"],
@@ -241,6 +252,22 @@ def an_idle_connection_is_closed_after_the_idle_time(box):
     client = Client(worker.address)
     assert client.ask("/a.txt").status == 200
     assert client.is_closed()
+
+
+@claim()
+def a_request_that_arrives_as_the_idle_time_ends_is_answered(box):
+    worker = site(box, "--idle-timeout", "500ms")
+    client = Client(worker.address)
+    for _ in range(2):
+        assert client.ask("/a.txt").status == 200
+        os.kill(worker.pid, signal.SIGSTOP)
+        time.sleep(0.6)  # the idle time: the worker finds both when it goes on
+        client.send("GET /a.txt HTTP/1.1\r\nHost: t\r\n\r\n")
+        os.kill(worker.pid, signal.SIGCONT)
+        answer = client.read()
+        assert answer is not None and answer.status == 200, answer
+        client.close()
+        client = Client(worker.address)
 
 
 @claim()

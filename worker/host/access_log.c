@@ -86,14 +86,16 @@ access_log_write(struct access_log *log, const struct exchange *exchange)
     access_log_field(agent, AGENT_MAX, has_head ? exchange_header(exchange, "User-Agent") : NULL);
     access_log_field(referer, REFERER_MAX, has_head ? exchange_header(exchange, "Referer") : NULL);
     /* Without a status: the client left before it got one, or libmicrohttpd closed the connection. */
-    char status[16] = "-";
+    char status[16] = "-", sent[24] = "-"; /* how much of a broken answer went out nobody knows */
     if (exchange->status != 0)
         snprintf(status, sizeof status, "%u", exchange->status);
-    int len = snprintf(
-        line, sizeof line, "%s %s %s %s %s %s %s %s %u %" PRIu64 " %" PRIu64 " %" PRIu64 " %s %s\n",
-        time_text(now), log->pool, log->worker, exchange->connection->peer, method, stem, query,
-        status, exchange->substatus, exchange->content_bytes, exchange->body_bytes,
-        exchange->server->loop.now - exchange->began, agent, referer);
+    if (!exchange->is_broken)
+        snprintf(sent, sizeof sent, "%" PRIu64, exchange->content_bytes);
+    int len =
+        snprintf(line, sizeof line, "%s %s %s %s %s %s %s %s %u %s %" PRIu64 " %" PRIu64 " %s %s\n",
+                 time_text(now), log->pool, log->worker, exchange->connection->peer, method, stem,
+                 query, status, exchange->substatus, sent, exchange->body_bytes,
+                 exchange->server->loop.now - exchange->began, agent, referer);
     assert(len > 0 && (size_t)len < sizeof line);
     append(log, line, (size_t)len);
 }

@@ -40,7 +40,8 @@ struct connection {
     enum connection_phase phase;
     msec phase_began;     /* or when it was last found to be fast enough */
     uint64_t phase_bytes; /* of the body since then, or of the answer acknowledged until then */
-    struct exchange *exchange;   /* NULL: no request */
+    struct exchange *exchange; /* NULL: no request */
+    bool is_last; /* its answer says that the connection will be closed: by us, first */
     char peer[INET6_ADDRSTRLEN]; /* "-": not of the internet */
     char peer_port[8];
 };

@@ -94,8 +94,10 @@ static enum MHD_Result
 give_answer(struct exchange *exchange)
 {
     struct MHD_Response *response = exchange->response;
-    if (exchange->server->is_draining || exchange->must_close)
+    if (exchange->server->is_draining || exchange->must_close) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+        exchange->connection->is_last = true;
+    }
     add_extras(exchange);
     exchange->response = NULL;
     exchange_enter(exchange, EXCHANGE_ANSWER);

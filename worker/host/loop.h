@@ -6,7 +6,7 @@
 
 #include "common/base.h"
 
-enum { LOOP_EVENTS = 64, LOOP_QUEUES = 8 };
+enum { LOOP_EVENTS = 64, LOOP_QUEUES = 12 };
 
 /* Part of whatever waits for a descriptor. Its address is the epoll_data of the descriptor. */
 struct watch {

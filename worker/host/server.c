@@ -9,10 +9,11 @@
 
 #include "worker/host/connection.h"
 #include "worker/host/exchange.h"
+#include "worker/host/linger.h"
 #include "worker/host/listener.h"
 
 /* Descriptors that are no connections: loops, listeners, log, and some files that are being sent. */
-enum { DESCRIPTORS_KEPT = 256, RETRY_MS = 1000 };
+enum { DESCRIPTORS_KEPT = 256, RETRY_MS = 1000, LINGER_MS = 2000 };
 
 /* --- what the loop hears */
 
@@ -57,13 +58,16 @@ static void
 hear_connection(void *context, struct MHD_Connection *mhd, void **socket_context,
                 enum MHD_ConnectionNotificationCode code)
 {
+    struct server *server = context;
     struct connection *connection = *socket_context;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        *socket_context = connection_create(context, mhd);
+        *socket_context = connection_create(server, mhd);
         return;
     }
     if (connection == NULL)
         return;
+    if (connection->is_last && !server->is_over)
+        linger_begin(server, connection->fd);
     if (connection->exchange != NULL) /* libmicrohttpd refused it by itself, or it was cut off */
         exchange_destroy(&connection->exchange);
     connection_destroy(&connection);
@@ -169,6 +173,7 @@ server_open(struct server *server, struct err *err)
     timeout_queue_open(&server->idle_queue, &server->loop, options->idle_timeout);
     timeout_queue_open(&server->drain_queue, &server->loop, options->drain_grace);
     timeout_queue_open(&server->limit_queue, &server->loop, options->drain_limit);
+    timeout_queue_open(&server->linger_queue, &server->loop, LINGER_MS);
     timeout_queue_open(&server->retry_queue, &server->loop, RETRY_MS);
     server->limit.ring = limit_reached;
     server->retry.ring = retry_accept;
@@ -196,7 +201,7 @@ server_run(struct server *server)
         access_log_flush(&server->log);
         loop_turn(&server->loop, has_timeout ? wait : MSEC_NEVER);
         MHD_run(server->mhd);
-        if (server->is_draining && server->connection_count == 0)
+        if (server->is_draining && server->connection_count + server->lingering_count == 0)
             server->is_over = true;
     }
 }
@@ -205,6 +210,7 @@ void
 server_close(struct server *server)
 {
     cgi_close(server);
+    linger_end(server);
     MHD_run(server->mhd);
     MHD_stop_daemon(server->mhd);
     modules_close(server);

@@ -42,6 +42,9 @@ struct server {
     struct timeout_queue drain_queue;  /* without a request in a drain: drain_grace */
     unsigned connection_count;
 
+    struct timeout_queue linger_queue;
+    unsigned lingering_count; /* linger.c */
+
     struct timeout_queue limit_queue;
     struct timeout limit; /* of the drain */
     bool is_draining;
