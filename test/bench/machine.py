@@ -24,7 +24,8 @@ def describe(build):
         "compiler": first_line([os.environ.get("CC", "cc"), "--version"]),
         "poold": first_line([build / "poolctl", "version"]) or "unknown",
         "commit": first_line(["git", "describe", "--always", "--dirty"]),
-        "peers": {name: package_version(name) for name in ("s6", "runit", "supervisor")},
+        "peers": {name: package_version(name) for name in ("s6", "runit", "supervisor", "gunicorn",
+                                                              "uwsgi-core", "php8.2-fpm", "nginx")},
     }
 
 
