@@ -24,6 +24,8 @@ check_worker_state(const struct core *core, uint32_t worker)
         return "only a starting worker has a ready command";
     if ((w->ready_at != 0) < (w->state == WORKER_READY))
         return "a ready worker has been ready";
+    if (w->more_until != 0 && w->state != WORKER_STARTING && !ended)
+        return "only who starts or leaves has asked for more time";
     if (ended && w->drain_at == 0)
         return "a worker that leaves has begun to";
     if (w->state == WORKER_DRAINING && !w->going)

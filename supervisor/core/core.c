@@ -64,6 +64,7 @@ core_step(struct core *core, const struct event *event, struct action_list *out)
     case EV_DRAIN_UNSENT:
     case EV_UNTRUSTED:
     case EV_REQUESTS:
+    case EV_EXTEND:
     case EV_RECYCLE:
     case EV_COMMAND_DONE:
     case EV_EXITED:
@@ -211,6 +212,9 @@ step_known_worker(struct core *core, const struct event *event, uint32_t worker)
         return;
     case EV_REQUESTS:
         reason_requests_said(core, worker, event->count);
+        return;
+    case EV_EXTEND:
+        worker_said_extend(core, worker, event->count);
         return;
     case EV_RECYCLE:
         recycle_request(core, worker, event->cause);

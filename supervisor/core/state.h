@@ -94,8 +94,9 @@ struct worker {
     msec since;           /* of this state */
     msec asked_at;        /* its recycle was decided */
     msec drain_at;        /* it was told to leave, or said that it does; 0: neither */
-    msec timer_at; /* STARTING: ready by rule, or the next ready command; KILLING: next KILL */
-    msec start_ms; /* how long its successor took to be ready */
+    msec more_until; /* STARTING, DRAINING, LEAVING: it asked for time until then; 0: it did not */
+    msec timer_at;   /* STARTING: ready by rule, or the next ready command; KILLING: next KILL */
+    msec start_ms;   /* how long its successor took to be ready */
     uint64_t fingerprint;    /* of the settings that it was started with */
     uint64_t requests;       /* that it has served, as it said; where they have a limit */
     uint64_t paced;          /* ... and what these were when its pace was measured last, */
@@ -133,7 +134,7 @@ _Static_assert(sizeof(struct pool_settings) == 88, "no padding");
 _Static_assert(sizeof(struct pool) == 88 + 64 + 12 + 8 + 20, "no padding");
 _Static_assert(sizeof(struct failure) == 16, "no padding");
 _Static_assert(sizeof(struct failures) == 8 + FAILURES_MAX * 16, "no padding");
-_Static_assert(sizeof(struct worker) == 24 + 112 + 32, "no padding");
+_Static_assert(sizeof(struct worker) == 24 + 120 + 32, "no padding");
 _Static_assert(CAUSE_COUNT <= 16, "a bit of `reasons` each");
 
 /* Derived, one for each pool. */

@@ -27,6 +27,7 @@
     X(DRAIN_UNSENT)  /* DRAIN=1 cannot reach it  worker                                     */ \
     X(UNTRUSTED)     /* it broke the protocol    worker                                     */ \
     X(REQUESTS)      /* it has served so many    worker, count                              */ \
+    X(EXTEND)        /* it needs more time       worker, count (ms from now)                */ \
     X(RECYCLE)       /* replace this worker      worker, cause: ON_DEMAND; UNHEALTHY: it asks */ \
     X(COMMAND_DONE)  /* the ready command ended  worker, status (EXIT_UNKNOWN: not started) */ \
     X(EXITED)        /* the process is dead      worker, status                             */ \

@@ -40,6 +40,8 @@ worker_enter(struct core *core, uint32_t worker, enum worker_state to)
     w->state = (uint8_t)to;
     w->since = core->now;
     w->timer_at = 0;
+    if (from != WORKER_DRAINING || to != WORKER_LEAVING)
+        w->more_until = 0;
     if (to != WORKER_SPAWNING && to != WORKER_STARTING) {
         place_give_back(core, w);
         w->command = false;
@@ -51,20 +53,52 @@ worker_enter(struct core *core, uint32_t worker, enum worker_state to)
         worker_give_back(core, worker);
 }
 
+msec
+worker_start_limit(const struct core *core, uint32_t worker)
+{
+    const struct worker *w = worker_at(core, worker);
+    msec limit = pool_of(core, worker)->settings.startup_timeout_ms;
+    return MAX(after(w->spawned_at, limit), w->more_until);
+}
+
+msec
+worker_stop_limit(const struct core *core, uint32_t worker)
+{
+    const struct worker *w = worker_at(core, worker);
+    msec limit = pool_of(core, worker)->settings.shutdown_timeout_ms;
+    return MAX(after(w->drain_at, limit), w->more_until);
+}
+
+/* What it asks for last counts, and the pool's time-out is the least. */
+void
+worker_said_extend(struct core *core, uint32_t worker, msec span)
+{
+    const struct worker *w = worker_at(core, worker);
+    const struct pool_settings *settings = &pool_of(core, worker)->settings;
+    msec most;
+    if (w->state == WORKER_STARTING)
+        most = after(w->spawned_at, settings->startup_timeout_ms * EXTEND_TIMES);
+    else if (w->state == WORKER_DRAINING || w->state == WORKER_LEAVING)
+        most = after(w->drain_at, settings->shutdown_timeout_ms * EXTEND_TIMES);
+    else
+        return;
+    worker_edit(core, worker)->more_until = MIN(after(core->now, span), most);
+    worker_arm(core, worker);
+}
+
 static msec
 worker_due(const struct core *core, uint32_t worker)
 {
     const struct worker *w = worker_at(core, worker);
-    const struct pool_settings *settings = &pool_at(core, w->id.pool)->settings;
     msec place = w->place ? after(w->spawned_at, START_PLACE_MS) : MSEC_NEVER;
     msec timer = w->timer_at == 0 ? MSEC_NEVER : w->timer_at;
-    msec stop = after(w->drain_at, settings->shutdown_timeout_ms);
+    msec stop = worker_stop_limit(core, worker);
 
     switch ((enum worker_state)w->state) {
     case WORKER_SPAWNING:
         return place;
     case WORKER_STARTING:
-        return MIN(MIN(place, timer), after(w->spawned_at, settings->startup_timeout_ms));
+        return MIN(MIN(place, timer), worker_start_limit(core, worker));
     case WORKER_DRAINING:
         return MIN(after(w->drain_at, STOPPING_WAIT_MS), stop);
     case WORKER_LEAVING:
@@ -262,7 +296,6 @@ static void
 worker_starting_on_time(struct core *core, uint32_t worker)
 {
     const struct worker *w = worker_at(core, worker);
-    const struct pool_settings *settings = &pool_of(core, worker)->settings;
 
     if (w->timer_at != 0 && w->timer_at <= core->now) {
         if (w->ready == READY_AFTER) {
@@ -271,7 +304,7 @@ worker_starting_on_time(struct core *core, uint32_t worker)
         }
         worker_run_command(core, worker);
     }
-    if (after(w->spawned_at, settings->startup_timeout_ms) <= core->now) {
+    if (worker_start_limit(core, worker) <= core->now) {
         worker_start_timed_out(core, worker);
         return;
     }
@@ -295,7 +328,7 @@ worker_on_time(struct core *core, uint32_t worker)
         return;
     case WORKER_DRAINING:
     case WORKER_LEAVING:
-        if (after(w->drain_at, pool_of(core, worker)->settings.shutdown_timeout_ms) <= core->now)
+        if (worker_stop_limit(core, worker) <= core->now)
             worker_stop_timed_out(core, worker);
         else
             worker_signal(core, worker);
@@ -320,7 +353,7 @@ void
 worker_ask_again(struct core *core, uint32_t worker)
 {
     const struct worker *w = worker_at(core, worker);
-    msec stop = after(w->drain_at, pool_of(core, worker)->settings.shutdown_timeout_ms);
+    msec stop = worker_stop_limit(core, worker);
     struct action *action;
 
     switch ((enum worker_state)w->state) {

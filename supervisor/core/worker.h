@@ -5,7 +5,8 @@
  *            whoever wants it gone stores that (`going`, `killed`) and it is carried out when
  *            SPAWNED arrives. It has no start limit, because only the keeper could keep it waiting.
  * STARTING   The process exists and is not ready. It is ready by the pool's rule, or it is killed at
- *            startup_timeout, counted from SPAWN (1012: a failure). At most one ready command is
+ *            startup_timeout, counted from SPAWN (1012: a failure), or when the time that it has
+ *            asked for (EXTEND) is over. At most one ready command is
  *            under way. Only SPAWNING and STARTING hold a start place, for 5 s at most.
  * READY      It serves. Its deadline is the next limit that it reaches by itself (reason.h).
  * DRAINING   DRAIN was sent; STOPPING=1 is awaited for 2 s, then stop_signal goes out.
@@ -32,11 +33,16 @@
 #define START_PLACE_MS   5000u  /* a start place is held no longer: slow starters do not block */
 #define STOPPING_WAIT_MS 2000u  /* from DRAIN=1 to STOPPING=1, else stop_signal */
 #define KILL_AGAIN_MS    60000u /* a process in uninterruptible sleep dies when it wakes */
+#define EXTEND_TIMES     10u    /* a worker gets no more than so many times its time-out */
 #define COMMAND_AGAIN_MS 250u   /* between two runs of a ready command */
 
 /* The only place where a worker's state changes. Releases what the new state may not hold, sets the
  * deadline that it must have. */
 void worker_enter(struct core *, uint32_t worker, enum worker_state);
+
+/* When it has been starting, or leaving, for too long: the pool's time-out, or what it asked for. */
+msec worker_start_limit(const struct core *, uint32_t worker);
+msec worker_stop_limit(const struct core *, uint32_t worker);
 
 /* Sets the worker's one deadline from its record. */
 void worker_arm(struct core *, uint32_t worker);
@@ -89,6 +95,8 @@ void worker_said_ready(struct core *, uint32_t worker);
 void worker_said_stopping(struct core *, uint32_t worker);
 void worker_drain_unsent(struct core *, uint32_t worker);
 void worker_untrusted(struct core *, uint32_t worker);
+void worker_said_extend(struct core *, uint32_t worker,
+                        msec span); /* of its start, or of its end */
 void worker_command_done(struct core *, uint32_t worker, struct exit_status);
 void worker_exited(struct core *, uint32_t worker, struct exit_status);
 

@@ -51,7 +51,7 @@ worker_start_timed_out(struct core *core, uint32_t worker)
     struct action *action;
     bool disable =
         worker_tell_failure(core, worker, TELL_STARTUP_TIMEOUT, (struct exit_status){0}, &action);
-    action->limit_ms = pool_at(core, pool)->settings.startup_timeout_ms;
+    action->limit_ms = worker_start_limit(core, worker) - worker_at(core, worker)->spawned_at;
     recycle_successor_failed(core, worker);
     if (worker_at(core, worker)->leave == CAUSE_NONE)
         worker_edit(core, worker)->leave = CAUSE_UNHEALTHY;
@@ -170,7 +170,7 @@ worker_stop_timed_out(struct core *core, uint32_t worker)
     const struct worker *w = worker_at(core, worker);
     struct action *action = tell_worker(core, TELL_SHUTDOWN_TIMEOUT, worker);
     action->cause = w->leave;
-    action->limit_ms = pool_of(core, worker)->settings.shutdown_timeout_ms;
+    action->limit_ms = worker_stop_limit(core, worker) - w->drain_at;
     action->drain_ms = core->now - w->drain_at;
     worker_edit(core, worker)->limit = LIMIT_STOP;
     worker_kill(core, worker);

@@ -163,33 +163,45 @@ ready_command(char *buf, size_t cap, const struct story *story)
     return buf;
 }
 
+/* What stands behind the name of a time-out that was longer than the pool's. */
+static const char *
+more_time(const struct story *story, uint64_t timeout_ms)
+{
+    return story->action->limit_ms > timeout_ms ? ", and what it asked for" : "";
+}
+
 static void
 tell_startup_timeout(struct story *story)
 {
+    const struct record *record = shell_record(story->shell);
+    uint64_t timeout_ms = record->pools[story->action->worker.pool].settings.startup_timeout_ms;
     char limit[SPAN_TEXT], command[EXIT_TEXT + 64], follows[TEXT_MAX];
     fields_seconds(&story->fields, "limit", story->action->limit_ms);
     fields_of_death(story);
     story_emit(story, EVENT_STARTUP_TIMEOUT,
-               "was not ready within %s (health.startup_timeout) and is killed%s%s",
+               "was not ready within %s (health.startup_timeout%s) and is killed%s%s",
                tell_span(limit, sizeof limit, story->action->limit_ms),
-               ready_command(command, sizeof command, story),
+               more_time(story, timeout_ms), ready_command(command, sizeof command, story),
                what_follows(follows, sizeof follows, story->action));
 }
 
 static void
 tell_shutdown_timeout(struct story *story)
 {
+    const struct record *record = shell_record(story->shell);
+    uint64_t timeout_ms = record->pools[story->action->worker.pool].settings.shutdown_timeout_ms;
     char limit[SPAN_TEXT], active[48] = "";
     if (story->worker.counts.has_active)
         snprintf(active, sizeof active, "; requests in flight: %u", story->worker.counts.active);
     fields_number(&story->fields, "pid", story->worker.pid);
     fields_seconds(&story->fields, "limit", story->action->limit_ms);
     fields_of_counts(story);
-    story_emit(
-        story, EVENT_SHUTDOWN_TIMEOUT,
-        "was not gone %s after it was asked to drain (health.shutdown_timeout): its process group "
-        "is killed%s",
-        tell_span(limit, sizeof limit, story->action->limit_ms), active);
+    story_emit(story, EVENT_SHUTDOWN_TIMEOUT,
+               "was not gone %s after it was asked to drain (health.shutdown_timeout%s): its "
+               "process group "
+               "is killed%s",
+               tell_span(limit, sizeof limit, story->action->limit_ms),
+               more_time(story, timeout_ms), active);
 }
 
 /* Which number a failed step has in the catalogue. */

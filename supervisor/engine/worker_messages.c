@@ -70,6 +70,13 @@ entry_say_requests(struct workers *workers, const struct entry *entry, uint64_t 
         shell_feed(workers->shell, &event);
 }
 
+static void
+entry_say_extend(struct workers *workers, const struct entry *entry, msec span)
+{
+    struct event event = {.kind = EV_EXTEND, .worker = entry->id, .count = span};
+    shell_feed(workers->shell, &event);
+}
+
 /* It wants to be replaced, and says why; the event that tells it is told meanwhile. */
 static void
 entry_asks(struct workers *workers, const struct entry *entry, const char *why, size_t len)
@@ -101,6 +108,8 @@ entry_message(struct workers *workers, struct entry *entry, size_t len, const st
         entry_feed(workers, entry, EV_READY);
     if (message.keys & MESSAGE_REQUESTS)
         entry_say_requests(workers, entry, message.requests);
+    if (message.keys & MESSAGE_EXTEND)
+        entry_say_extend(workers, entry, message.extend_usec / 1000);
     if (message.keys & MESSAGE_RECYCLE)
         entry_asks(workers, entry, message.recycle, message.recycle_len);
     if (message.keys & MESSAGE_UNHEALTHY)

@@ -95,6 +95,21 @@ process_spawn(struct sim *sim, struct worker_id id)
     process_plan(sim, process, ITEM_EXEC, sim_between(sim, 0, 5), (struct event){0});
 }
 
+/* It asks for more time: in its start, which may be too short by then, and at any time of its life. */
+static void
+process_extends(struct sim *sim, const struct process *process, msec start)
+{
+    const struct pool_settings *settings = &sim->swarm.settings[process->id.pool];
+    msec most = MAX(settings->startup_timeout_ms, settings->shutdown_timeout_ms);
+    if (!sim_strikes(sim, FAULT_EXTENDS))
+        return;
+    process_plan(sim, process, ITEM_SAY, sim_between(sim, 0, start),
+                 (struct event){.kind = EV_EXTEND, .count = sim_between(sim, 0, most * 2)});
+    for (uint32_t i = 0; i < 4; i++)
+        process_plan(sim, process, ITEM_SAY, sim_between(sim, 0, 20000),
+                     (struct event){.kind = EV_EXTEND, .count = sim_between(sim, 0, most * 20)});
+}
+
 /* It serves more, or nothing, until it says so. */
 void
 process_say_requests(struct sim *sim, const struct process *process, uint64_t before)
@@ -140,6 +155,7 @@ process_exec(struct sim *sim, struct process *process)
     if (sim_strikes(sim, FAULT_ASKS))
         process_plan(sim, process, ITEM_SAY, sim_between(sim, 0, 20000),
                      (struct event){.kind = EV_RECYCLE, .cause = CAUSE_UNHEALTHY});
+    process_extends(sim, process, start);
     if (settings->recycle_requests != 0)
         process_say_requests(sim, process, 0);
     if (sim_strikes(sim, FAULT_UNTRUSTED))

@@ -115,8 +115,9 @@ static void
 stale(struct sim *sim)
 {
     static const enum event_kind kinds[] = {
-        EV_SPAWNED,      EV_SPAWN_FAILED, EV_EXECUTED,     EV_EXEC_FAILED, EV_READY,    EV_STOPPING,
-        EV_DRAIN_UNSENT, EV_UNTRUSTED,    EV_COMMAND_DONE, EV_EXITED,      EV_REQUESTS, EV_RECYCLE};
+        EV_SPAWNED,  EV_SPAWN_FAILED, EV_EXECUTED,  EV_EXEC_FAILED,  EV_READY,
+        EV_STOPPING, EV_DRAIN_UNSENT, EV_UNTRUSTED, EV_COMMAND_DONE, EV_EXITED,
+        EV_REQUESTS, EV_EXTEND,       EV_RECYCLE};
     uint32_t pool = some_pool(sim);
     struct worker_id id = {.pool = pool};
     id.slot = (uint32_t)sim_between(sim, 0, sim->swarm.settings[pool].workers_max);

@@ -42,6 +42,7 @@
     X(HURRY,            "hurry")             /* a second SHUTDOWN                                */ \
     X(NEW_SETTINGS,     "new-settings")      /* POOL_ADD again, with other settings              */ \
     X(REMOVALS,         "removals")          /* POOL_REMOVE, and the pool comes back             */ \
+    X(EXTENDS,          "extends")           /* EXTEND_TIMEOUT_USEC: wants more time             */ \
     X(ASKS,             "asks")              /* RECYCLE: wants to be replaced                    */ \
     X(RECYCLES_ONE,     "recycles-one")      /* an operator replaces one worker                  */
 /* clang-format on */

@@ -305,6 +305,8 @@ witness_worker_event(struct witness *witness, const struct event *event)
         if (w->leaving_at == 0)
             w->leaving_at = witness->now;
     }
+    if (event->kind == EV_EXTEND)
+        seen_extend(witness, event, w);
     if (event->kind == EV_REQUESTS)
         w->requests = MAX(w->requests, event->count);
     if (event->kind == EV_RECYCLE && event->cause == CAUSE_UNHEALTHY)

@@ -47,6 +47,7 @@ struct seen {
     msec asked_at, spawned_at, executed_at, ready_at;
     msec leaving_at; /* since when shutdown_timeout counts */
     msec killed_at;
+    msec start_until, stop_until; /* it asked for more time; 0: it did not */
 };
 
 struct seen_pool {
@@ -133,6 +134,9 @@ struct seen *seen_find(struct witness *, struct worker_id);
 struct seen *seen_add(struct witness *, struct worker_id);
 void seen_forget(struct seen_pool *, uint32_t generation); /* released: no longer living */
 bool seen_is_leaving(const struct seen *);
+void seen_extend(const struct witness *, const struct event *, struct seen *);
+bool seen_start_is_over(const struct witness *, uint32_t pool, const struct seen *);
+bool seen_stop_is_over(const struct witness *, uint32_t pool, const struct seen *);
 
 /* A recycle begins. Those that are open, by generation, are found from the first one on: a life may
  * have seen thousands of workers. */

@@ -6,15 +6,13 @@
 static const char *
 overdue(const struct witness *witness, uint32_t pool, const struct seen *w)
 {
-    const struct pool_settings *settings = witness_settings(witness, pool);
     if (!w->spawned || w->exited || w->killed)
         return NULL;
-    if (w->leaving_at != 0 && witness->now - w->leaving_at >= settings->shutdown_timeout_ms)
+    if (w->leaving_at != 0 && seen_stop_is_over(witness, pool, w))
         return "outlived its stop limit";
     if (w->drained && !w->stopping && !w->signalled && witness->now - w->leaving_at >= 2000)
         return "was not signalled";
-    if (!w->ready && !seen_is_leaving(w) &&
-        witness->now - w->asked_at >= settings->startup_timeout_ms)
+    if (!w->ready && !seen_is_leaving(w) && seen_start_is_over(witness, pool, w))
         return "outlived its start limit";
     if (w->doomed && w->leaving_at == 0)
         return "was not told to leave";

@@ -133,7 +133,6 @@ rule_recycle_failed(struct witness *witness, const struct action *action)
 void
 rule_worker_event(struct witness *witness, const struct action *action, struct seen *w)
 {
-    const struct pool_settings *settings = witness_settings(witness, action->worker.pool);
     struct worker_id id = action->worker;
 
     switch (action->event) {
@@ -145,14 +144,13 @@ rule_worker_event(struct witness *witness, const struct action *action, struct s
         rule_failure(witness, action, w, true);
         break;
     case 1012:
-        if (w->ready || seen_is_leaving(w) ||
-            witness->now - w->asked_at < settings->startup_timeout_ms)
+        if (w->ready || seen_is_leaving(w) || !seen_start_is_over(witness, id.pool, w))
             BROKEN(witness, id, "timed out before its time");
         w->limit_event = 1012;
         rule_failure(witness, action, w, true);
         break;
     case 1013:
-        if (w->leaving_at == 0 || witness->now - w->leaving_at < settings->shutdown_timeout_ms)
+        if (w->leaving_at == 0 || !seen_stop_is_over(witness, id.pool, w))
             BROKEN(witness, id, "its drain ran out before its time");
         w->limit_event = 1013;
         break;

@@ -200,11 +200,9 @@ rule_signal(struct witness *witness, const struct action *action, struct seen *w
 static void
 rule_kill(struct witness *witness, const struct action *action, struct seen *w)
 {
-    const struct pool_settings *settings = witness_settings(witness, action->worker.pool);
     bool leaves = w->leaving_at != 0 || w->exec_failed;
-    bool stop_limit = leaves && witness->now - w->leaving_at >= settings->shutdown_timeout_ms;
-    bool start_limit =
-        !w->ready && !leaves && witness->now - w->asked_at >= settings->startup_timeout_ms;
+    bool stop_limit = leaves && seen_stop_is_over(witness, action->worker.pool, w);
+    bool start_limit = !w->ready && !leaves && seen_start_is_over(witness, action->worker.pool, w);
     bool again = w->killed && (witness->now - w->killed_at >= 60000 || is_resume(witness));
     bool hurry = witness->shutdowns >= 2;
     if (w->killed ? !again : !stop_limit && !start_limit && !hurry)

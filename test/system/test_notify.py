@@ -72,6 +72,37 @@ def a_worker_that_is_killed_in_its_drain_is_told_with_the_requests_it_lost(box):
     poold.stop()
 
 
+@claim()
+def a_worker_that_asks_for_more_time_gets_it_in_its_start(box):
+    may = box.open_path("may")
+    pool = shell(box, "READY=1", health={"startup_timeout": "500ms"})
+    pool["command"][2] = (f"{box.program('poolctl')} notify EXTEND_TIMEOUT_USEC=4000000\n"
+                          f"until [ -e {may} ]; do sleep 0.02; done\n" + pool["command"][2])
+    poold = box.poold({"sh": pool})
+    worker = wait_until(lambda: poold.workers("sh", "starting"), what="the worker")[0]
+    wait_until(lambda: (poold.workers("sh") or [worker])[0]["age"] > 1, what="its time-out to pass")
+    box.touch("may")
+    poold.wait_state("sh", "started")
+    assert poold.worker("sh")["id"] == worker["id"]
+    assert not poold.events(1012), poold.events(1012)
+    poold.stop()
+
+
+@claim()
+def a_worker_that_asks_for_more_time_gets_ten_times_its_time_out_at_most(box):
+    pool = shell(box, "READY=1", "EXTEND_TIMEOUT_USEC=9000000000", health={"shutdown_timeout": "100ms"})
+    pool["command"][2] = ("trap '" + box.program("poolctl") + " notify EXTEND_TIMEOUT_USEC=9000000000' TERM\n"
+                          + pool["command"][2].replace("sleep 1000", "sleep 0.05"))
+    poold = box.poold({"sh": pool})
+    poold.wait_state("sh", "started")
+    # poolctl must have been run before the 100 ms are over: on a slow machine it comes too late.
+    poold.ctl("recycle", "sh", "--wait")
+    event = poold.wait_event(1013, "sh")
+    assert event["fields"]["limit"] in (0.1, 1.0), event
+    assert ("and what it asked for" in event["text"]) == (event["fields"]["limit"] == 1.0), event
+    poold.stop()
+
+
 @claim(needs=["node"])
 def a_node_worker_is_ready_when_poolctl_says_so(box):
     script = box.write("worker.js", NODE.format(poolctl=box.program("poolctl")))

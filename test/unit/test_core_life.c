@@ -216,6 +216,23 @@ a_worker_that_is_not_ready_in_time_is_killed_and_replaced(void **state)
 }
 
 static void
+a_worker_that_starts_gets_the_time_that_it_asks_for(void **state)
+{
+    (void)state;
+    given_one_starting(READY_NOTIFY);
+    when_worker(0, 0, 1, .kind = EV_EXECUTED);
+    when_due_after(5000);
+    when_ms_pass(80000);
+    when_worker(0, 0, 1, .kind = EV_EXTEND, .count = 30000);
+    assert_int_equal(core_deadline(given.core) - given.now, 30000);
+    when_ms_pass(20000);
+    when_worker(0, 0, 1, .kind = EV_EXTEND, .count = UINT64_MAX); /* ten times 90 s is the most */
+    when_due_after(900000 - 105000);
+    assert_int_equal(then_told(1012)->limit_ms, 900000);
+    then_to(ACT_KILL, 0, 1);
+}
+
+static void
 a_worker_whose_exec_failed_is_released_when_it_has_exited(void **state)
 {
     (void)state;
@@ -365,6 +382,7 @@ main(void)
         CLAIM(by_command_a_worker_is_ready_when_the_command_exits_0),
         CLAIM(a_ready_command_that_says_no_is_run_again_after_250_ms),
         CLAIM(a_worker_that_is_not_ready_in_time_is_killed_and_replaced),
+        CLAIM(a_worker_that_starts_gets_the_time_that_it_asks_for),
         CLAIM(a_worker_whose_exec_failed_is_released_when_it_has_exited),
         CLAIM(a_spawn_that_failed_twice_is_tried_again_after_the_delay),
         CLAIM(sockets_are_bound_before_the_first_worker_starts),

@@ -72,6 +72,51 @@ a_worker_that_ignores_term_is_killed_after_the_shutdown_timeout(void **state)
 }
 
 static void
+a_worker_that_leaves_gets_the_time_that_it_asks_for(void **state)
+{
+    (void)state;
+    given_draining();
+    when_worker(0, 0, 1, .kind = EV_STOPPING);
+    when_worker(0, 0, 1, .kind = EV_EXTEND, .count = 1000); /* less than it has: nothing changes */
+    assert_int_equal(core_deadline(given.core) - given.now, 60000);
+    when_ms_pass(50000);
+    when_worker(0, 0, 1, .kind = EV_EXTEND, .count = 90000);
+    then_nothing();
+    when_due_after(90000);
+    assert_int_equal(then_told(1013)->limit_ms, 140000);
+    then_to(ACT_KILL, 0, 1);
+}
+
+static void
+a_worker_that_leaves_gets_ten_times_its_time_out_at_most(void **state)
+{
+    (void)state;
+    given_draining();
+    when_due_after(2000);
+    then_to(ACT_SIGNAL, 0, 1);
+    when_worker(0, 0, 1, .kind = EV_EXTEND, .count = UINT64_MAX);
+    when_due_after(598000);
+    assert_int_equal(then_told(1013)->limit_ms, 600000);
+    then_to(ACT_KILL, 0, 1);
+}
+
+static void
+what_it_asked_for_before_it_was_told_to_leave_does_not_count(void **state)
+{
+    (void)state;
+    given_core(1, 8, 4);
+    given_pool(0);
+    given_pool_is_started(0, 1);
+    when_worker(0, 0, 1, .kind = EV_EXTEND, .count = 500000);
+    when_pool(0, .kind = EV_POOL_STOP);
+    then_action(ACT_POOL_CHANGED);
+    then_action(ACT_POOL_CHANGED);
+    then_to(ACT_DRAIN, 0, 1);
+    when_worker(0, 0, 1, .kind = EV_STOPPING);
+    assert_int_equal(core_deadline(given.core) - given.now, 60000);
+}
+
+static void
 a_worker_that_survives_kill_is_told_and_killed_again_each_minute(void **state)
 {
     (void)state;
@@ -257,6 +302,9 @@ main(void)
         CLAIM(a_worker_that_does_not_answer_the_drain_is_signalled_after_2_s),
         CLAIM(a_drain_that_cannot_be_sent_becomes_a_signal_at_once),
         CLAIM(a_worker_that_ignores_term_is_killed_after_the_shutdown_timeout),
+        CLAIM(a_worker_that_leaves_gets_the_time_that_it_asks_for),
+        CLAIM(a_worker_that_leaves_gets_ten_times_its_time_out_at_most),
+        CLAIM(what_it_asked_for_before_it_was_told_to_leave_does_not_count),
         CLAIM(a_worker_that_survives_kill_is_told_and_killed_again_each_minute),
         CLAIM(a_worker_that_is_only_being_spawned_is_drained_when_it_exists),
         CLAIM(a_pool_that_is_started_while_it_stops_starts_new_workers_at_once),

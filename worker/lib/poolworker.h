@@ -101,7 +101,8 @@ void poolworker_ready(struct poolworker *pw);                    /* [any] READY=
 void poolworker_status(struct poolworker *pw, const char *text); /* [any] STATUS=, for people */
 void poolworker_unhealthy(struct poolworker *pw); /* [any] WATCHDOG=trigger: replace me */
 void poolworker_recycle(struct poolworker *pw, const char *reason); /* [any] when convenient */
-/* [any] More time, from now, for the start or the end that is under way; poold bounds it. */
+/* [any] More time, from now, for the start or the end that is under way: in all ten of the
+ * pool's time-outs at most. */
 void poolworker_extend(struct poolworker *pw, uint64_t by_ms);
 void poolworker_alive(struct poolworker *pw); /* [any] WATCHDOG=1, see POOLWORKER_OWN_WATCHDOG */
 
