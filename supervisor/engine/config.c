@@ -38,6 +38,7 @@ round_begin(struct config *config, bool apply)
     config->why[0] = '\0';
     config->totals = (struct plan_totals){0};
     config->places_len = 0;
+    config->crowded = config->beside = false;
     config_enter(config, LOADING);
     shell_ask(config->shell, VERB_LOAD, (struct verb){0});
 }

@@ -20,6 +20,8 @@ struct config {
     uint32_t places[CONFIG_PLACES_MAX], places_len;
     uint32_t next;       /* PLANNING, TELLING: place; BINDING: socket record */
     uint32_t binds_open; /* BIND questions without an answer yet */
+    bool crowded;        /* sockets of our own are in the way of some */
+    bool beside;         /* all others are bound: now those are, beside what is in force */
     char why[640];
 };
 

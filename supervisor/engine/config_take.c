@@ -40,15 +40,18 @@ config_bind_step(struct config *config)
         if (!pool_is_bound(shell, after->sockets[config->next].pool) ||
             plan_socket_held(&shell->record, after, config->next) != NONE)
             continue;
-        /* Workers that are left alone know nothing of what would be bound in their way. */
-        bool recycles = after->pools[after->sockets[config->next].pool].settings.on_config_change;
         config->binds_open++;
-        shell_ask(
-            shell, VERB_BIND,
-            (struct verb){.index = config->next, .argument = recycles ? BIND_BESIDE : BIND_NEXT});
+        shell_ask(shell, VERB_BIND,
+                  (struct verb){.index = config->next,
+                                .argument = config->beside ? BIND_BESIDE : BIND_NEXT});
     }
     if (config->next < sockets || config->binds_open > 0)
         return;
+    if (config->why[0] == '\0' && config->crowded && !config->beside) {
+        config->beside = true; /* last, as clients may come to them at once: no refusal cuts them */
+        config->next = 0;
+        return;
+    }
     if (config->why[0] == '\0' && shell_room_make(&config->room, after) != 0)
         snprintf(config->why, sizeof config->why, "there is no memory for its %u pools",
                  after->header->pools_present);
@@ -104,9 +107,15 @@ void
 config_on_bound(struct config *config, const struct verb *verb)
 {
     assert(config->phase == BINDING && config->binds_open > 0);
+    const struct record_socket *socket = &config->loaded.sockets[verb->index];
     config->binds_open--;
-    if (verb->error != 0 && config->why[0] == '\0')
-        say_not_bound(config, &config->loaded.sockets[verb->index], verb->error);
+    /* Workers that are left alone would not know of what is bound in their way. */
+    if (verb->error == EADDRINUSE && !config->beside &&
+        config->loaded.pools[socket->pool].settings.on_config_change &&
+        own_socket_in_the_way(config->shell, socket) != NULL)
+        config->crowded = true;
+    else if (verb->error != 0 && config->why[0] == '\0')
+        say_not_bound(config, socket, verb->error);
 }
 
 /* --- taking and telling */

@@ -46,6 +46,8 @@ next_drop(struct keeper *k, const struct verb *verb)
     fd_close(&next->fd);
     if (next->sockets != NULL) {
         uint32_t count = next->record.header->sockets;
+        for (uint32_t i = 0; i < k->record.header->sockets; i++)
+            k->sockets[i].in_the_way = false;
         for (uint32_t i = 0; i < count; i++)
             socket_close(k, &next->sockets[i], &next->record.sockets[i]);
         munmap(next->sockets, MAX(count, 1u) * sizeof *next->sockets);

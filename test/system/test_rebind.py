@@ -160,6 +160,49 @@ def who_comes_after_a_change_of_places_waits_for_the_successor(box):
     poold.stop()
 
 
+@claim()
+def a_change_of_places_that_is_refused_costs_no_request(box):
+    port = box.port()
+    every, one = f"*:{port}", f"127.0.0.1:{port}"
+    poold = box.poold({"web": serving(box, listen=every)})
+    poold.wait_state("web", "started")
+    pid = poold.worker("web")["pid"]
+    running = box.load(one)
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        taken = "127.0.0.1:%d" % holder.getsockname()[1]
+        for _ in range(20):
+            try:
+                apply(poold, {"web": serving(box, listen=[one, taken])})
+                raise AssertionError("it was applied")
+            except Refused as refused:
+                assert taken in refused.message, refused
+    running.finish_without_failure()
+    assert poold.worker("web")["pid"] == pid
+    poold.stop()
+
+
+@claim()
+def a_change_of_places_that_ends_half_way_leaves_no_trace(box):
+    """What was in the way is like any other that is taken out later: served by its workers."""
+    one, other, new = box.port(), box.port(), box.address()
+    poold = box.poold({"web": serving(box, listen=[f"*:{one}", f"127.0.0.1:{other}"])})
+    poold.wait_state("web", "started")
+    pid = poold.worker("web")["pid"]
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.2", other))
+        holder.listen()
+        try:
+            apply(poold, {"web": serving(box, listen=[f"127.0.0.1:{one}", f"*:{other}"])})
+            raise AssertionError("it was applied")
+        except Refused as refused:
+            assert f"*:{other}" in refused.message, refused
+    apply(poold, {"web": {**serving(box, listen=new), "command": ["/bin/false"]}})
+    poold.wait_event(1093, "web")
+    assert load.fetch(f"127.0.0.1:{one}")["pid"] == pid
+    poold.stop()
+
+
 @claim(root=True)
 def a_user_changes_places_as_far_as_nobody_can_come_beside_him(box):
     """Without CAP_NET_RAW a process of the same user could, beside a socket of every address."""
