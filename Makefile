@@ -147,6 +147,7 @@ $(MODULES): $(B)/test/module_%.so: worker/host/examples/%.c worker/host/poolwork
 $(HOST_TESTS): $(B)/test/%: $(B)/o/test/unit/%.o $(B)/host.a $(call obj,$(FEW)) $(B)/libpoolworker.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -lcmocka -lmicrohttpd -pthread
+$(B)/test/fixture_civil: $(B)/o/supervisor/engine/civil.o
 $(FIXTURES): $(B)/test/%: $(B)/o/test/system/fixture/%.o
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -pthread

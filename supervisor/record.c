@@ -104,6 +104,13 @@ lists_are_sound(const struct record *record, const struct record_pool *pool)
         !array_is_inside(record, pool->limits, pool->limit_count, sizeof(struct record_limit), 4) ||
         !array_is_inside(record, pool->values, pool->value_count, sizeof(struct record_value), 4))
         return false;
+    if (pool->schedule_count > SCHEDULE_MAX ||
+        !array_is_inside(record, pool->schedule, pool->schedule_count, sizeof(uint16_t), 4))
+        return false;
+    for (uint32_t i = 0; i < pool->schedule_count; i++) {
+        if (record_time_at(record, pool, i) >= MINUTES_A_DAY)
+            return false;
+    }
     for (uint32_t i = 0; i < pool->limit_count; i++) {
         struct record_limit limit = record_limit_at(record, pool, i);
         if (limit.resource >= RLIM_NLIMITS || limit.soft > limit.hard)

@@ -12,7 +12,7 @@
 #include "supervisor/core/settings.h"
 
 #define RECORD_MAGIC       "poold.cf"
-#define RECORD_VERSION     6u
+#define RECORD_VERSION     7u
 #define SOCKETS_A_POOL_MAX 64u
 /* "/w/" and 32 digits, the name of a notify socket, must fit in a socket address with it. */
 #define RECORD_RUNTIME_MAX      60u
@@ -127,10 +127,13 @@ struct record_pool {
     uint32_t limits, limit_count;        /* text offset (multiple of 4) of struct record_limit */
     uint32_t values, value_count; /* text offset (multiple of 4) of struct record_value: every key
                                        whose value is not the built-in default */
-    uint32_t refused;             /* text: why the pool cannot start as it is configured, such as
+    uint32_t schedule,
+        schedule_count;   /* text offset (multiple of 4) of uint16_t minutes of the day, in
+                                       order, at most SCHEDULE_MAX */
+    uint32_t refused;     /* text: why the pool cannot start as it is configured, such as
                                        an address outside listen_addresses; "" (and not
                                        settings.refused): it can */
-    uint32_t output_path;         /* text: of OUTPUT_FILE */
+    uint32_t output_path; /* text: of OUTPUT_FILE */
     uint32_t umask;
     int32_t nice;
     int32_t oom_score_adjust;
@@ -163,7 +166,7 @@ struct record_socket {
     uint8_t sockaddr[112]; /* struct sockaddr_in, _in6 or _un */
 };
 
-_Static_assert(sizeof(struct record_pool) == 128 + sizeof(struct pool_settings), "no padding");
+_Static_assert(sizeof(struct record_pool) == 136 + sizeof(struct pool_settings), "no padding");
 
 /* A mapped and checked configuration. */
 struct record {
@@ -207,6 +210,16 @@ record_limit_at(const struct record *record, const struct record_pool *pool, uin
     assert(i < pool->limit_count);
     __builtin_memcpy(&limit, record->text + pool->limits + i * sizeof limit, sizeof limit);
     return limit;
+}
+
+/* The i-th clock time of its schedule: minute of the day. */
+static inline uint16_t
+record_time_at(const struct record *record, const struct record_pool *pool, uint32_t i)
+{
+    uint16_t minute;
+    assert(i < pool->schedule_count);
+    __builtin_memcpy(&minute, record->text + pool->schedule + i * sizeof minute, sizeof minute);
+    return minute;
 }
 
 static inline struct record_value

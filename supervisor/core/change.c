@@ -5,6 +5,7 @@
 #include "supervisor/core/reason.h"
 #include "supervisor/core/recycle.h"
 #include "supervisor/core/roll.h"
+#include "supervisor/core/runs.h"
 #include "supervisor/core/worker.h"
 
 static void take_back(struct core *, uint32_t pool);
@@ -228,6 +229,7 @@ change_forget_pool(struct core *core, uint32_t pool)
     if (p->binding != BIND_NOT)
         return; /* its answer would be taken for one to the next pool of this place */
     failures_clear(core, pool);
+    runs_clear(core, pool);
     uint32_t generation = p->generation;
     memset(p, 0, sizeof(*p));
     p->generation = generation;

@@ -210,7 +210,7 @@ uint64_t
 core_digest(const struct core *core)
 {
     uint64_t digest = core->limits.seed;
-    uint32_t first_worker = 1 + 2 * core->limits.pools_max, workers = 0;
+    uint32_t first_worker = 1 + 3 * core->limits.pools_max, workers = 0;
     for (uint32_t i = 0; i < first_worker; i++)
         digest = digest_record(core, i, digest);
     for (uint32_t i = 0; workers < core->workers_len; i++) {

@@ -5,6 +5,7 @@
 #include "supervisor/core/reason.h"
 #include "supervisor/core/recycle.h"
 #include "supervisor/core/roll.h"
+#include "supervisor/core/runs.h"
 #include "supervisor/core/start.h"
 #include "supervisor/core/state.h"
 #include "supervisor/core/turn.h"
@@ -49,6 +50,7 @@ core_step(struct core *core, const struct event *event, struct action_list *out)
     case EV_POOL_START:
     case EV_POOL_STOP:
     case EV_POOL_RECYCLE:
+    case EV_SCHEDULE:
     case EV_POOL_REMOVE:
     case EV_BOUND:
     case EV_BIND_FAILED:
@@ -147,6 +149,8 @@ step_pool_event(struct core *core, const struct event *event)
         pool_stop(core, pool);
     else if (event->kind == EV_POOL_RECYCLE)
         roll_request(core, pool, event->cause);
+    else if (event->kind == EV_SCHEDULE)
+        runs_due(core, pool, (uint32_t)event->count, event->day);
     else if (event->kind == EV_POOL_REMOVE)
         change_remove(core, pool);
     else if (event->kind == EV_BOUND)
@@ -234,6 +238,7 @@ step_known_worker(struct core *core, const struct event *event, uint32_t worker)
     case EV_POOL_START:
     case EV_POOL_STOP:
     case EV_POOL_RECYCLE:
+    case EV_SCHEDULE:
     case EV_POOL_REMOVE:
     case EV_SHUTDOWN:
     case EV_BOUND:

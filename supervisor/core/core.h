@@ -48,7 +48,9 @@ struct event {
     enum event_kind kind;
     struct worker_id worker; /* events of a pool use .pool only */
     enum cause cause;
-    uint64_t count;   /* REQUESTS: since the worker's start; EXTEND: ms from now */
+    uint64_t count; /* REQUESTS: since the worker's start; EXTEND: ms from now; SCHEDULE: minute of
+                         the day */
+    uint32_t day;   /* SCHEDULE: the local date, as days since 1970 */
     bool by_operator; /* POOL_START: clears failures and a disabled state. POOL_ADD, POOL_REMOVE: an
                          apply; false: a life begins, POOL_RESUME follows for all that is restored */
     const struct pool_settings *settings; /* POOL_ADD: copied; change.h says what a change does */
@@ -138,7 +140,7 @@ void core_touched_clear(struct core *);
 size_t core_record_write(const struct core *, uint32_t record, void *buf, size_t cap);
 int core_record_read(struct core *, uint32_t record, const void *buf, size_t len);
 int core_restore_end(struct core *, msec now);
-#define CORE_STATE_VERSION 6u
+#define CORE_STATE_VERSION 7u
 
 /* --- Changing the configuration: POOL_ADD with by_operator for each pool that is added or changed,
  * or whose drifted workers are to be tried again; POOL_REMOVE, by_operator too, for each that is

@@ -4,7 +4,7 @@
 /* One block; zeroes are a valid empty core. */
 
 struct layout {
-    size_t pools, failures, workers, pool_more, worker_more;
+    size_t pools, failures, runs, workers, pool_more, worker_more;
     size_t due_entries, due_places, queue_entries, queue_places;
     size_t turns_entries, turns_places;
     size_t used[BITMAP_LEVELS], touched, touched_bits, end;
@@ -24,10 +24,11 @@ layout_make(struct layout *layout, const struct core_limits *limits)
 {
     size_t end = (sizeof(struct core) + 15) & ~(size_t)15;
     size_t pools = limits->pools_max, workers = limits->workers_max;
-    size_t records = 1 + 2 * pools + workers;
+    size_t records = 1 + 3 * pools + workers;
 
     layout->pools = layout_add(&end, pools, sizeof(struct pool));
     layout->failures = layout_add(&end, pools, sizeof(struct failures));
+    layout->runs = layout_add(&end, pools, sizeof(struct runs));
     layout->workers = layout_add(&end, workers, sizeof(struct worker));
     layout->pool_more = layout_add(&end, pools, sizeof(struct pool_more));
     layout->worker_more = layout_add(&end, workers, sizeof(struct worker_more));
@@ -72,6 +73,7 @@ core_init(void *mem, const struct core_limits *limits)
     core->limits = *limits;
     core->raw.pools = (void *)(base + layout.pools);
     core->raw.failures = (void *)(base + layout.failures);
+    core->raw.runs = (void *)(base + layout.runs);
     core->raw.workers = (void *)(base + layout.workers);
     core->pool_more = (void *)(base + layout.pool_more);
     core->worker_more = (void *)(base + layout.worker_more);

@@ -22,7 +22,8 @@
 static inline bool
 cause_is_tried_again(enum cause cause)
 {
-    return cause == CAUSE_UNHEALTHY || cause == CAUSE_TIME || cause == CAUSE_REQUESTS;
+    return cause == CAUSE_UNHEALTHY || cause == CAUSE_TIME || cause == CAUSE_REQUESTS ||
+           cause == CAUSE_SCHEDULE;
 }
 
 /* The event that tells that a worker is to be replaced for this cause; 0: its request was told. */

@@ -52,6 +52,23 @@ is_asked_for(const struct core *core, const struct worker *w, bool merge, bool l
     return waits || under_way;
 }
 
+/* Every worker of a pool that is up is asked for. Returns whether there is any; *merge: a roll was under
+ * way. */
+static bool
+roll_everybody(struct core *core, uint32_t pool, enum cause cause, bool *merge)
+{
+    *merge = roll_merge(core, pool, cause);
+    bool any = false, late = *merge && !pool_at(core, pool)->roll_all;
+    pool_edit(core, pool)->roll_all = true;
+    for (uint32_t i = worker_first(core, pool); i != NONE; i = worker_next(core, i)) {
+        if (!is_asked_for(core, worker_at(core, i), *merge, late))
+            continue;
+        any = true;
+        roll_join(core, i, cause);
+    }
+    return any;
+}
+
 void
 roll_request(struct core *core, uint32_t pool, enum cause cause)
 {
@@ -62,19 +79,21 @@ roll_request(struct core *core, uint32_t pool, enum cause cause)
         action->outcome = ROLL_CANCELLED;
         return;
     }
-
-    bool merge = roll_merge(core, pool, cause), any = false;
-    bool late = merge && !pool_at(core, pool)->roll_all;
-    pool_edit(core, pool)->roll_all = true;
-    for (uint32_t i = worker_first(core, pool); i != NONE; i = worker_next(core, i)) {
-        if (!is_asked_for(core, worker_at(core, i), merge, late))
-            continue;
-        any = true;
-        roll_join(core, i, cause);
-    }
+    bool merge, any = roll_everybody(core, pool, cause, &merge);
     /* Where all start anew, or are still to, nothing begins that a line would have to close. */
     if (any && !merge && cause == CAUSE_ON_DEMAND)
         tell_pool(core, TELL_RECYCLE_ON_DEMAND, pool)->cause = cause;
+}
+
+void
+roll_scheduled(struct core *core, uint32_t pool, uint32_t minute)
+{
+    bool merge;
+    if (!roll_everybody(core, pool, CAUSE_SCHEDULE, &merge))
+        return;
+    struct action *action = tell_pool(core, TELL_RECYCLE_SCHEDULE, pool);
+    action->cause = CAUSE_SCHEDULE;
+    action->measured = minute;
 }
 
 void

@@ -17,6 +17,9 @@
 /* POOL_RECYCLE. */
 void roll_request(struct core *, uint32_t pool, enum cause);
 
+/* A clock time of the pool, which is up, has come: minute of the day. */
+void roll_scheduled(struct core *, uint32_t pool, uint32_t minute);
+
 /* Begins a roll for a change, or joins the one that is under way. Tells 1080 if it begins one. */
 void roll_for_change(struct core *, uint32_t pool);
 

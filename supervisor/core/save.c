@@ -10,7 +10,7 @@
 uint32_t
 core_record_count(const struct core *core)
 {
-    return 1 + 2 * core->limits.pools_max + core->limits.workers_max;
+    return 1 + 3 * core->limits.pools_max + core->limits.workers_max;
 }
 
 size_t
@@ -22,7 +22,7 @@ core_record_size_max(void)
 uint32_t
 core_touched_max(const struct core_limits *limits)
 {
-    return 1 + 2 * limits->pools_max + limits->workers_max;
+    return 1 + 3 * limits->pools_max + limits->workers_max;
 }
 
 uint32_t
@@ -41,7 +41,7 @@ core_touched_clear(struct core *core)
     core->touched_len = 0;
 }
 
-enum record_kind { RECORD_GLOBAL, RECORD_POOL, RECORD_FAILURES, RECORD_WORKER };
+enum record_kind { RECORD_GLOBAL, RECORD_POOL, RECORD_FAILURES, RECORD_RUNS, RECORD_WORKER };
 
 /* What a record number stands for, and which one of its kind. */
 static enum record_kind
@@ -59,6 +59,9 @@ record_kind(const struct core *core, uint32_t record, uint32_t *index)
     if (record - 1 < 2 * pools)
         return RECORD_FAILURES;
     *index = record - 1 - 2 * pools;
+    if (record - 1 < 3 * pools)
+        return RECORD_RUNS;
+    *index = record - 1 - 3 * pools;
     return RECORD_WORKER;
 }
 
@@ -66,9 +69,8 @@ size_t
 core_record_size(const struct core *core, uint32_t record)
 {
     static const size_t sizes[] = {
-        [RECORD_GLOBAL] = sizeof(struct global),
-        [RECORD_POOL] = sizeof(struct pool),
-        [RECORD_FAILURES] = sizeof(struct failures),
+        [RECORD_GLOBAL] = sizeof(struct global),     [RECORD_POOL] = sizeof(struct pool),
+        [RECORD_FAILURES] = sizeof(struct failures), [RECORD_RUNS] = sizeof(struct runs),
         [RECORD_WORKER] = sizeof(struct worker),
     };
     uint32_t i;
@@ -99,6 +101,9 @@ core_record_bytes(const struct core *core, uint32_t record, const void **bytes)
         if (core->raw.pools[i].failed_at == 0 || core->raw.failures[i].len == 0)
             return 0;
         return failures_size(core->raw.failures[i].len);
+    case RECORD_RUNS:
+        *bytes = &core->raw.runs[i];
+        return core->raw.runs[i].len == 0 ? 0 : sizeof(struct runs);
     case RECORD_WORKER:
         *bytes = &core->raw.workers[i];
         return core->raw.workers[i].state == WORKER_FREE ? 0 : sizeof(struct worker);
@@ -146,6 +151,15 @@ pool_is_valid(const struct pool *p)
 }
 
 static bool
+runs_are_valid(const struct runs *runs)
+{
+    for (uint32_t i = 0; i < MIN(runs->len, SCHEDULE_MAX); i++)
+        if (runs->v[i].minute >= MINUTES_A_DAY)
+            return false;
+    return runs->len <= SCHEDULE_MAX;
+}
+
+static bool
 is_handle(const struct core *core, uint32_t handle)
 {
     return handle == NONE || handle < core->limits.workers_max;
@@ -171,6 +185,7 @@ core_record_read(struct core *core, uint32_t record, const void *buf, size_t len
         struct global global;
         struct pool pool;
         struct failures failures;
+        struct runs runs;
         struct worker worker;
     } in;
     if (len > sizeof(in))
@@ -196,6 +211,11 @@ core_record_read(struct core *core, uint32_t record, const void *buf, size_t len
             len != failures_size(in.failures.len))
             return -CORE_EINVAL;
         memcpy(&core->raw.failures[i], &in.failures, len);
+        return 0;
+    case RECORD_RUNS:
+        if (len != sizeof(in.runs) || !runs_are_valid(&in.runs))
+            return -CORE_EINVAL;
+        core->raw.runs[i] = in.runs;
         return 0;
     case RECORD_WORKER:
         if (len != sizeof(in.worker) || !worker_is_valid(core, &in.worker))

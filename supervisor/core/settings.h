@@ -42,6 +42,8 @@ struct pool_settings {
 
 #define FAILURES_MAX       64u   /* most failures that a window can be asked to count */
 #define WORKERS_A_POOL_MAX 1024u /* most of workers.min and workers.max */
-#define RECYCLE_JITTER_MAX 50u   /* percent: no limit is nearer to nothing than half of it */
+#define SCHEDULE_MAX       24u   /* clock times of a pool */
+#define MINUTES_A_DAY      1440u
+#define RECYCLE_JITTER_MAX 50u /* percent: no limit is nearer to nothing than half of it */
 
 #endif

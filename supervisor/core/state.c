@@ -2,7 +2,7 @@
 #include "supervisor/core/state.h"
 #include "supervisor/core/turn.h"
 
-/* --- Touch marks. Record numbers: 0 global, then pools, failures, workers. */
+/* --- Touch marks. Record numbers: 0 global, then pools, failures, runs, workers. */
 
 static void
 touch(struct core *core, uint32_t record)
@@ -37,11 +37,19 @@ failures_edit(struct core *core, uint32_t pool)
     return &core->raw.failures[pool];
 }
 
+struct runs *
+runs_edit(struct core *core, uint32_t pool)
+{
+    assert(pool < core->limits.pools_max);
+    touch(core, 1 + 2 * core->limits.pools_max + pool);
+    return &core->raw.runs[pool];
+}
+
 struct worker *
 worker_edit(struct core *core, uint32_t worker)
 {
     assert(worker < core->limits.workers_max);
-    touch(core, 1 + 2 * core->limits.pools_max + worker);
+    touch(core, 1 + 3 * core->limits.pools_max + worker);
     return &core->raw.workers[worker];
 }
 

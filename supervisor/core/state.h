@@ -75,6 +75,18 @@ struct failure {
     struct exit_status status; /* EXIT_UNKNOWN, the step as its number: a program that never ran */
 };
 
+/* The last dates of clock times (runs.h). */
+struct run {
+    uint32_t day;
+    uint32_t minute;
+};
+
+struct runs {
+    uint32_t len;
+    uint32_t unused;
+    struct run v[SCHEDULE_MAX];
+};
+
 struct failures {
     uint32_t len; /* at most settings.max_failures; oldest first */
     uint32_t unused;
@@ -133,6 +145,7 @@ _Static_assert(sizeof(struct global) == 40, "no padding");
 _Static_assert(sizeof(struct pool_settings) == 88, "no padding");
 _Static_assert(sizeof(struct pool) == 88 + 64 + 12 + 8 + 20, "no padding");
 _Static_assert(sizeof(struct failure) == 16, "no padding");
+_Static_assert(sizeof(struct runs) == 8 + SCHEDULE_MAX * 8, "no padding");
 _Static_assert(sizeof(struct failures) == 8 + FAILURES_MAX * 16, "no padding");
 _Static_assert(sizeof(struct worker) == 24 + 120 + 32, "no padding");
 _Static_assert(CAUSE_COUNT <= 16, "a bit of `reasons` each");
@@ -163,6 +176,7 @@ struct core {
         struct global global;
         struct pool *pools;
         struct failures *failures;
+        struct runs *runs;
         struct worker *workers;
     } raw;
     struct pool_more *pool_more;
@@ -204,6 +218,13 @@ failures_at(const struct core *core, uint32_t pool)
     return &core->raw.failures[pool];
 }
 
+static inline const struct runs *
+runs_at(const struct core *core, uint32_t pool)
+{
+    assert(pool < core->limits.pools_max);
+    return &core->raw.runs[pool];
+}
+
 static inline const struct worker *
 worker_at(const struct core *core, uint32_t worker)
 {
@@ -220,6 +241,7 @@ pool_of(const struct core *core, uint32_t worker)
 struct global *global_edit(struct core *);
 struct pool *pool_edit(struct core *, uint32_t pool);
 struct failures *failures_edit(struct core *, uint32_t pool);
+struct runs *runs_edit(struct core *, uint32_t pool);
 struct worker *worker_edit(struct core *, uint32_t worker);
 
 /* --- Workers of a pool, in order of slot and generation, with those that are GONE. */
@@ -290,6 +312,7 @@ enum {
     TELL_EXEC_FAILED = 1059,
     TELL_RECYCLE_TIME = 1074,
     TELL_RECYCLE_REQUESTS = 1075,
+    TELL_RECYCLE_SCHEDULE = 1076,
     TELL_RECYCLE_UNHEALTHY = 1078,
     TELL_RECYCLE_ON_DEMAND = 1079,
     TELL_RECYCLE_CONFIG_CHANGE = 1080,

@@ -13,6 +13,7 @@
     X(POOL_START)    /* wanted up                worker.pool, by_operator                   */ \
     X(POOL_STOP)     /* wanted down              worker.pool                                */ \
     X(POOL_RECYCLE)  /* replace every worker     worker.pool, cause                         */ \
+    X(SCHEDULE)      /* a clock time has come    worker.pool, count (minute of the day), day */ \
     X(POOL_REMOVE)   /* drain, then forget       worker.pool                                */ \
     X(LIMITS)        /* of the host have changed starts_max, recycles_max                   */ \
     X(SHUTDOWN)      /* all down; twice: hurry   -                                          */ \
@@ -58,6 +59,7 @@
     X(ON_DEMAND,      "on-demand")      /* an operator's recycle (1079) */ \
     X(UNHEALTHY,      "unhealthy")      /* sick, or broke the protocol (1078) */ \
     X(TIME,           "time")           /* it has reached its age (1074) */ \
+    X(SCHEDULE,       "schedule")       /* a clock time has come, for the pool (1076) */ \
     X(REQUESTS,       "requests")       /* ... or its number of requests (1075) */ \
     X(CONFIG_CHANGE,  "config-change")  /* it has drifted from the settings (1080) */ \
     X(STOP,           "stop")           /* an operator's stop */ \

@@ -163,6 +163,14 @@ print_next_recycles(const json_t *pool)
                      ctl_string(worker, "id"), at, ctl_string(next, "cause"));
         print_note(ctl_string(pool, "name"), line);
     }
+    const json_t *next = json_object_get(pool, "next_recycle");
+    if (strcmp(ctl_string(next, "cause"), "schedule") == 0 &&
+        !json_is_true(json_object_get(next, "under_way"))) {
+        char line[128];
+        snprintf(line, sizeof line, "all workers are replaced at %.19s (schedule)",
+                 ctl_string(next, "at"));
+        print_note(ctl_string(pool, "name"), line);
+    }
 }
 
 static void

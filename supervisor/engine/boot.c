@@ -311,6 +311,7 @@ boot_pool(struct shell *shell, uint32_t pool)
     config_start(shell, pool);
     struct event resume = {.kind = EV_POOL_RESUME, .worker.pool = pool};
     shell_feed(shell, &resume);
+    schedule_pool(shell->schedule, pool, shell->hello.u.hello.restarts > 0);
 }
 
 void
@@ -395,6 +396,7 @@ shell_create(struct shell *shell, const struct shell_options *options, struct er
         (r = add_sinks(shell, options, err)) != 0 ||
         (r = workers_create(&shell->workers, shell, shell->limits.workers_max, err)) != 0 ||
         (r = sockets_create(&shell->sockets, shell, shell->limits.pools_max, err)) != 0 ||
+        (r = schedule_create(&shell->schedule, shell, shell->limits.pools_max, err)) != 0 ||
         (r = outputs_create(&shell->outputs, shell, shell->limits.pools_max, workers_resume_output,
                             shell->workers, err)) != 0 ||
         (r = control_create(&shell->control, shell, fds[2], err)) != 0)
@@ -411,6 +413,7 @@ shell_destroy(struct shell *shell)
 {
     control_destroy(&shell->control);
     sockets_destroy(&shell->sockets);
+    schedule_destroy(&shell->schedule);
     config_destroy(&shell->config);
     workers_destroy(&shell->workers);
     outputs_destroy(&shell->outputs);

@@ -187,6 +187,7 @@ config_tell_step(struct config *config)
         config_tell_core(shell, config->next, true);
         config_start(shell, config->next);
         config_let_go(shell, config->next);
+        schedule_pool(shell->schedule, config->next, false);
         shell_bind_again(shell, config->next);
         tell_drift(config, config->next);
         if (plan_queues_differ(&config->loaded, &shell->record, config->next))

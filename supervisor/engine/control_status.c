@@ -136,7 +136,7 @@ worker_describe(struct json_out *out, const struct shell *shell, const struct da
     json_out_close(out, '}');
 }
 
-/* The pool's worker that is replaced next, and why. */
+/* What comes first: a worker's own recycle, or a clock time for all of them. */
 static void
 next_recycle_of_pool(struct json_out *out, const struct shell *shell, const struct dates *dates,
                      uint32_t pool)
@@ -148,7 +148,18 @@ next_recycle_of_pool(struct json_out *out, const struct shell *shell, const stru
         if (core_worker(core, handle, &view) && view.next_at < next.next_at)
             next = view;
     }
-    next_recycle_describe(out, dates, &next, true);
+    int64_t scheduled = shell_next_scheduled_ms(shell, pool);
+    bool is_sooner = next.next_at == MSEC_NEVER || scheduled < dates_wall(dates, next.next_at);
+    if (scheduled == INT64_MAX || !is_sooner) {
+        next_recycle_describe(out, dates, &next, true);
+        return;
+    }
+    json_out_open(out, "next_recycle", '{');
+    json_out_time(out, "at", scheduled, dates->offset);
+    json_out_string(out, "cause", cause_name(CAUSE_SCHEDULE));
+    json_out_bool(out, "under_way", false);
+    json_out_null(out, "worker");
+    json_out_close(out, '}');
 }
 
 /* The workers of a pool as values of an array. Returns how many. */

@@ -111,6 +111,12 @@ shell_status(const struct shell *shell, struct shell_status *out)
     core_recycles(shell->core, &out->recycles_held, &out->recycles_waiting, &out->recycles_max);
 }
 
+int64_t
+shell_next_scheduled_ms(const struct shell *shell, uint32_t pool)
+{
+    return schedule_next_ms(shell->schedule, pool);
+}
+
 uint64_t
 shell_config_ask(struct shell *shell, bool apply)
 {

@@ -94,6 +94,9 @@ void shell_worker(const struct shell *, uint32_t handle, struct shell_worker *ou
 /* Handle of the pool's worker of which an event told last; NONE. Perhaps it has been released. */
 uint32_t shell_last_told(const struct shell *, uint32_t pool);
 
+/* When the next clock time of the pool's schedule comes, in ms since 1970; INT64_MAX: never. */
+int64_t shell_next_scheduled_ms(const struct shell *, uint32_t pool);
+
 /* config_ask, for who knows the shell only. */
 uint64_t shell_config_ask(struct shell *, bool apply);
 

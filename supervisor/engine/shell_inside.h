@@ -7,6 +7,7 @@
 #include "supervisor/engine/control.h"
 #include "supervisor/engine/keeper_link.h"
 #include "supervisor/engine/outputs.h"
+#include "supervisor/engine/schedule.h"
 #include "supervisor/engine/shell.h"
 #include "supervisor/engine/sinks.h"
 #include "supervisor/engine/sockets.h"
@@ -48,6 +49,7 @@ struct shell {
     struct keeper_link *link;
     struct workers *workers;
     struct sockets *sockets;
+    struct schedule *schedule;
     struct outputs *outputs;
     struct control *control;
     struct config *config;

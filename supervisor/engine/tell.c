@@ -453,6 +453,7 @@ tell(struct shell *shell, const struct action *action)
         return;
     case EVENT_RECYCLE_TIME:
     case EVENT_RECYCLE_REQUESTS:
+    case EVENT_RECYCLE_SCHEDULE:
     case EVENT_RECYCLE_UNHEALTHY:
     case EVENT_RECYCLE_ON_DEMAND:
     case EVENT_RECYCLE_CONFIG_CHANGE:

@@ -67,6 +67,17 @@ tell_limit_reached(struct story *story)
 }
 
 static void
+tell_scheduled(struct story *story)
+{
+    char time[8];
+    unsigned minute = (unsigned)story->action->measured;
+    snprintf(time, sizeof time, "%02u:%02u", minute / 60 % 24, minute % 60);
+    fields_string(&story->fields, "time", time);
+    story_emit(story, EVENT_RECYCLE_SCHEDULE, "recycle begins: it is %s (recycling.schedule)",
+               time);
+}
+
+static void
 tell_unhealthy(struct story *story)
 {
     const char *asked = story->worker.asks;
@@ -151,6 +162,9 @@ tell_recycle(struct story *story)
     case EVENT_RECYCLE_TIME:
     case EVENT_RECYCLE_REQUESTS:
         tell_limit_reached(story);
+        return;
+    case EVENT_RECYCLE_SCHEDULE:
+        tell_scheduled(story);
         return;
     case EVENT_RECYCLE_UNHEALTHY:
         tell_unhealthy(story);

@@ -110,6 +110,8 @@ key_allowed(const struct config_key *key, char buf[KEY_ALLOWED_MAX])
     case VALUE_INTEGER:
     case VALUE_SIGNED:
         return number_allowed(key, buf);
+    case VALUE_TIMES:
+        return list_allowed(key, "an array", "clock times such as \"03:30\"", buf);
     case VALUE_PERCENT:
         snprintf(buf, KEY_ALLOWED_MAX, "a percentage from \"%" PRIu64 "%%\" to \"%" PRIu64 "%%\"",
                  key->least, key->most);

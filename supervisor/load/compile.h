@@ -88,6 +88,9 @@ bool value_take_limit(struct load *, const struct config_key *, const json_t *va
                       struct limit_draft *);
 bool value_take_command(struct load *, const struct config_key *, const json_t *value,
                         const json_t **);
+/* "03:30" as minutes of the day; MINUTES_A_DAY: it is none. */
+uint32_t minute_parse(const json_t *);
+bool value_take_times(struct load *, const struct config_key *, const json_t *, const json_t **out);
 bool value_take_array(struct load *, const struct config_key *, const json_t *value,
                       const json_t **);
 bool value_take_object(struct load *, const struct config_key *, const json_t *value,

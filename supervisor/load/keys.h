@@ -13,6 +13,7 @@
     X(DURATION,    "duration",                  uint64_t)                  \
     X(SPAN,        "duration or \"0s\"",        uint64_t)                  \
     X(PERCENT,     "percentage",                uint8_t)                   \
+    X(TIMES,       "array of clock times",      const json_t *)            \
     X(SIGNAL,      "signal name",               uint8_t)                   \
     X(UMASK,       "octal string",              uint32_t)                  \
     X(HANDOFF,     "word",                      uint8_t)                   \

@@ -62,6 +62,29 @@ resolve(struct load *load, struct draft *draft, const char *name, uint32_t place
     record->user = image_string(&load->image, identity->user);
 }
 
+/* In order, each once. */
+static void
+put_schedule(struct load *load, struct draft *draft)
+{
+    uint16_t minutes[SCHEDULE_MAX];
+    uint32_t count = 0;
+    size_t index;
+    json_t *time;
+    json_array_foreach(draft->schedule, index, time)
+    {
+        uint32_t at = 0, minute = minute_parse(time);
+        while (at < count && minutes[at] < minute)
+            at++;
+        if (at < count && minutes[at] == minute)
+            continue;
+        memmove(&minutes[at + 1], &minutes[at], (count - at) * sizeof minutes[0]);
+        minutes[at] = (uint16_t)minute;
+        count++;
+    }
+    draft->record.schedule = image_bytes(&load->image, minutes, count * sizeof minutes[0], 4);
+    draft->record.schedule_count = count;
+}
+
 static void
 finish_settings(struct draft *draft)
 {
@@ -92,6 +115,7 @@ put_record(struct load *load, struct draft *draft, const char *name, uint32_t pl
     draft->record.name = image_string(image, name);
     draft->record.directory = image_string(image, draft->directory);
     put_limits(load, draft);
+    put_schedule(load, draft);
     value_list_put(load, draft);
     finish_settings(draft);
     draft->record.shuts_sockets = place_shuts_sockets(load, place);

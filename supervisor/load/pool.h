@@ -68,6 +68,7 @@ struct draft {
     const json_t *command; /* NULL: not given, or wrong */
     struct environment_draft environment;
     const json_t *listen;
+    const json_t *schedule;
     const json_t *groups; /* NULL: not given */
     const char *directory;
     const char *user, *group; /* NULL: not given */

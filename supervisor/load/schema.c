@@ -11,6 +11,7 @@
 
 #define DURATION_PATTERN "^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
 #define PERCENT_PATTERN  "^(0|[1-9][0-9]?)%$"
+#define TIME_PATTERN     "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 #define NAME_PATTERN     "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 #define MODE_PATTERN     "^0?[0-7]{3}$"
 #define SIGNAL_PATTERN   "^(SIG)?(TERM|QUIT|INT|HUP|USR1|USR2|WINCH)$"
@@ -141,6 +142,8 @@ type_of(const struct config_key *key)
         return integer(key);
     case VALUE_BOOLEAN:
         return json_pack("{s:s}", "type", "boolean");
+    case VALUE_TIMES:
+        return array_of(key, string_like(TIME_PATTERN));
     case VALUE_PERCENT:
         return string_like(PERCENT_PATTERN);
     case VALUE_DURATION:

@@ -51,6 +51,44 @@ value_take_array(struct load *load, const struct config_key *key, const json_t *
     return true;
 }
 
+uint32_t
+minute_parse(const json_t *value)
+{
+    const char *text = json_string_value(value);
+    if (text == NULL || strlen(text) != 5 || text[2] != ':')
+        return MINUTES_A_DAY;
+    for (size_t i = 0; i < 5; i++)
+        if (i != 2 && (text[i] < '0' || text[i] > '9'))
+            return MINUTES_A_DAY;
+    unsigned hour = (unsigned)(text[0] - '0') * 10 + (unsigned)(text[1] - '0');
+    unsigned minute = (unsigned)(text[3] - '0') * 10 + (unsigned)(text[4] - '0');
+    return hour < 24 && minute < 60 ? hour * 60 + minute : MINUTES_A_DAY;
+}
+
+bool
+value_take_times(struct load *load, const struct config_key *key, const json_t *value,
+                 const json_t **out)
+{
+    bool good = take_array(load, key, value);
+    size_t index;
+    json_t *element;
+    json_array_foreach(good ? value : NULL, index, element)
+    {
+        char found[JSON_FOUND_MAX];
+        struct pointer_mark mark = pointer_enter_element(&load->pointer, index);
+        if (minute_parse(element) == MINUTES_A_DAY) {
+            problem_add(&load->problems, &load->pointer, PROBLEM_AT_VALUE,
+                        "found %s, but a clock time from \"00:00\" to \"23:59\" is needed",
+                        json_found(element, found));
+            good = false;
+        }
+        pointer_leave(&load->pointer, mark);
+    }
+    if (good)
+        *out = value;
+    return good;
+}
+
 /* Its members are judged later; here only that there are some. */
 bool
 value_take_object(struct load *load, const struct config_key *key, const json_t *value,

@@ -217,6 +217,7 @@ take_GROUP(struct load *load, const struct config_key *key, const json_t *value,
 #define take_GROUPS      value_take_command
 #define take_LISTEN      value_take_array
 #define take_INCLUDE     value_take_array
+#define take_TIMES       value_take_times
 #define take_ADDRESSES   value_take_array
 #define take_DEFAULTS    value_take_object
 #define take_POOLS       value_take_object

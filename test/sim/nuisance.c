@@ -44,6 +44,16 @@ recycle_one(struct sim *sim)
         sim_feed(sim, (struct event){.kind = EV_RECYCLE, .worker = id, .cause = CAUSE_ON_DEMAND});
 }
 
+/* Few times and dates: most have run. */
+static void
+clock_time(struct sim *sim)
+{
+    sim_feed(sim, (struct event){.kind = EV_SCHEDULE,
+                                 .worker.pool = some_pool(sim),
+                                 .count = sim_between(sim, 0, 3),
+                                 .day = (uint32_t)sim_between(sim, 20000, 20004)});
+}
+
 static void
 same_settings(struct sim *sim)
 {
@@ -142,6 +152,8 @@ world_operator(struct sim *sim)
         recycle(sim);
     if (sim_strikes(sim, FAULT_RECYCLES_ONE))
         recycle_one(sim);
+    if (sim_strikes(sim, FAULT_CLOCKS))
+        clock_time(sim);
     if (sim_strikes(sim, FAULT_SAME_SETTINGS))
         same_settings(sim);
     if (sim_strikes(sim, FAULT_NEW_SETTINGS) && sim_between(sim, 0, 3) == 0)

@@ -44,7 +44,8 @@
     X(REMOVALS,         "removals")          /* POOL_REMOVE, and the pool comes back             */ \
     X(EXTENDS,          "extends")           /* EXTEND_TIMEOUT_USEC: wants more time             */ \
     X(ASKS,             "asks")              /* RECYCLE: wants to be replaced                    */ \
-    X(RECYCLES_ONE,     "recycles-one")      /* an operator replaces one worker                  */
+    X(RECYCLES_ONE,     "recycles-one")      /* an operator replaces one worker                  */ \
+    X(CLOCKS,           "clocks")            /* clock times come, and come again                 */
 /* clang-format on */
 
 #define FAULT_(n, s) FAULT_##n,

@@ -233,6 +233,18 @@ has_replaceable(struct seen_pool *p, enum recycle_account least)
     return false;
 }
 
+/* Times 0..3 of days 20000..20004: a date counts once, and none before one that has run. */
+static void
+clock_time_comes(struct witness *witness, struct seen_pool *p, const struct event *event)
+{
+    uint32_t shift = 8u * (uint32_t)event->count, day = event->day - 20000u;
+    bool later = (p->times_run >> shift & 0xffu) >> day != 0;
+    p->time_is_new = !later && witness_pool_rolls(witness, event->worker.pool);
+    p->times_run |= 1u << (shift + day);
+    p->roll_unclear = p->time_is_new;
+    p->rolling |= p->time_is_new;
+}
+
 static void
 witness_pool_event(struct witness *witness, const struct event *event)
 {
@@ -254,6 +266,8 @@ witness_pool_event(struct witness *witness, const struct event *event)
         p->roll_empty = up && !p->rolling && !p->roll_unclear && empty;
         p->roll_refused = !up;
         p->rolling |= up;
+    } else if (event->kind == EV_SCHEDULE && p->added) {
+        clock_time_comes(witness, p, event);
     } else if (event->kind == EV_BOUND || event->kind == EV_BIND_FAILED) {
         witness_bind_answered(p, event->kind == EV_BOUND);
     } else {

@@ -66,6 +66,8 @@ struct seen_pool {
     bool change_begins;          /* 1080 is due in this step */
     bool must_enable;            /* 6012 is due in this step */
     bool refused_told;           /* 6013 was, and it is refused and wanted since */
+    uint32_t times_run;          /* bit of each time and date that was told to have come */
+    bool time_is_new;            /* in this step */
     uint32_t trials_due;         /* successors that are to be given up in this step */
     bool rolling;
     bool roll_begins, roll_refused, roll_empty; /* in this step */

@@ -67,6 +67,7 @@ witness_step_end(struct witness *witness, bool more_is_due)
             sim_fail(witness->sim, "pool %u: a recycle was asked for, and nobody answered", i);
         if (p->roll_empty && p->rolling)
             sim_fail(witness->sim, "pool %u: a recycle of nobody does not end", i);
+        p->time_is_new = false;
         p->roll_begins = p->roll_unclear = p->roll_empty = false;
         for (uint32_t k = 0; all_attended && k < p->living_len; k++) {
             const struct seen *w = &p->workers[p->living[k]];

@@ -257,6 +257,11 @@ rule_pool_event(struct witness *witness, const struct action *action)
             BROKEN(witness, id, "a roll begins that nobody asked for");
         p->roll_begins = false;
         break;
+    case 1076:
+        if (!p->time_is_new && !p->leftovers)
+            BROKEN(witness, id, "a clock time runs twice, or did not come");
+        p->time_is_new = false;
+        break;
     case 1080:
         if (!p->change_begins && !(p->leftovers && has_changed(witness)))
             BROKEN(witness, id, "workers are replaced for a change that was not");

@@ -5,7 +5,8 @@
 bool
 cause_is_kept(enum cause cause)
 {
-    return cause == CAUSE_UNHEALTHY || cause == CAUSE_TIME || cause == CAUSE_REQUESTS;
+    return cause == CAUSE_UNHEALTHY || cause == CAUSE_TIME || cause == CAUSE_REQUESTS ||
+           cause == CAUSE_SCHEDULE;
 }
 
 bool

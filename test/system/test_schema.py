@@ -61,6 +61,10 @@ GOOD = [
     with_pool(ready="notify"), with_pool(ready={"after": "200ms", "$comment": "c"}),
     with_pool(ready={"command": ["/bin/true", "-q"]}), with_pool(handoff="nginx"),
     with_pool(recycling={"overlap": False, "surge": 2, "on_config_change": False}),
+    with_pool(recycling={"time": "0s", "jitter": "0%", "requests": 0, "schedule": []}),
+    with_pool(recycling={"time": "29h", "jitter": "50%", "requests": 9,
+                         "schedule": ["00:00", "23:59"]}),
+    {"limits": {"recycles": 0}}, {"limits": {"recycles": 3}},
     with_pool(failure={"rapid_fail": True, "max_failures": 3, "interval": "1m", "delay": "1s"}),
 ]
 
@@ -85,6 +89,11 @@ BAD = [
     with_pool(ready={"after": 2}), with_pool(ready={"after": "1s", "command": ["/x"]}),
     with_pool(stop_signal="KILL"), with_pool(stop_signal=15), with_pool(handoff="systemd"),
     with_pool(workers={"min": 0}), with_pool(workers={"min": 1.5}), with_pool(workers={"max": 2}),
+    with_pool(recycling={"jitter": 10}), with_pool(recycling={"jitter": "010%"}),
+    with_pool(recycling={"jitter": "10"}), with_pool(recycling={"requests": -1}),
+    with_pool(recycling={"schedule": "03:30"}), with_pool(recycling={"schedule": ["24:00"]}),
+    with_pool(recycling={"schedule": ["3:30"]}), with_pool(recycling={"schedule": ["03:60"]}),
+    with_pool(recycling={"time": 29}), {"limits": {"recycles": -1}},
     with_pool(recycling={"overlap": None}), with_pool(health={"startup_timeout": 90}),
     with_pool(health={"startup_timeout": "90"}), with_pool(health={"startup_timeout": "1s1m"}),
     with_pool(health={"ping": True}), with_pool(failure={"max_failures": 65}), with_pool(warm_up=[]),

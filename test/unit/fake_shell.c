@@ -149,6 +149,14 @@ shell_pool_is_there(const struct shell *shell, uint32_t pool)
 }
 
 /* Rounds are the shell's; tests of config.c have a real one. */
+int64_t
+shell_next_scheduled_ms(const struct shell *shell, uint32_t pool)
+{
+    (void)shell;
+    (void)pool;
+    return INT64_MAX;
+}
+
 uint64_t
 shell_config_ask(struct shell *shell, bool apply)
 {

@@ -83,6 +83,7 @@ shell_begin(int state_fd)
                      0);
     assert_int_equal(workers_create(&shell.workers, &shell, WORKERS, NULL), 0);
     assert_int_equal(sockets_create(&shell.sockets, &shell, BLOB_POOLS_MAX, NULL), 0);
+    assert_int_equal(schedule_create(&shell.schedule, &shell, BLOB_POOLS_MAX, NULL), 0);
     assert_int_equal(outputs_create(&shell.outputs, &shell, BLOB_POOLS_MAX, workers_resume_output,
                                     shell.workers, NULL),
                      0);
@@ -99,6 +100,7 @@ shell_die(void)
     events_sink_remove(shell.events, on_event, NULL);
     control_destroy(&shell.control);
     sockets_destroy(&shell.sockets);
+    schedule_destroy(&shell.schedule);
     config_destroy(&shell.config);
     workers_destroy(&shell.workers);
     outputs_destroy(&shell.outputs);

@@ -378,6 +378,101 @@ an_operator_recycles_one_worker_and_no_other(void **state)
     assert_int_equal(view_of(0, 1).leave, CAUSE_NONE);
 }
 
+/* --- Clock times. */
+
+static void
+when_clock_time_comes(uint32_t minute, uint32_t day)
+{
+    when_pool(0, .kind = EV_SCHEDULE, .count = minute, .day = day);
+}
+
+static void
+when_roll_is_over(uint32_t old, uint32_t new)
+{
+    when_successor_takes_over(0, old, new);
+    assert_int_equal(then_told(6022)->cause, CAUSE_SCHEDULE);
+    then_to(ACT_RELEASE, 0, old);
+    assert_int_equal(then_action(ACT_ROLL_ENDED)->cause, CAUSE_SCHEDULE);
+}
+
+static void
+a_clock_time_replaces_every_worker_once_a_day(void **state)
+{
+    (void)state;
+    given_pool_that_serves(1);
+    when_clock_time_comes(210, 20000);
+    assert_int_equal(then_told(1076)->measured, 210);
+    then_to(ACT_SPAWN, 0, 2);
+    when_roll_is_over(1, 2);
+    when_clock_time_comes(210, 20000); /* the clock was set back */
+    when_clock_time_comes(210, 19999);
+    then_nothing();
+    when_clock_time_comes(211, 20000);
+    then_told(1076);
+    then_to(ACT_SPAWN, 0, 3);
+    when_roll_is_over(2, 3);
+    when_clock_time_comes(210, 20001);
+    then_told(1076);
+    then_to(ACT_SPAWN, 0, 4);
+}
+
+static void
+a_date_that_has_run_is_known_to_the_next_engine(void **state)
+{
+    (void)state;
+    given_pool_that_serves(1);
+    when_clock_time_comes(210, 20000);
+    then_told(1076);
+    then_to(ACT_SPAWN, 0, 2);
+    when_roll_is_over(1, 2);
+    assert_int_equal(when_engine_dies(0), 0);
+    when_clock_time_comes(210, 20000);
+    then_nothing();
+}
+
+static void
+a_clock_that_was_far_ahead_holds_no_date_up(void **state)
+{
+    (void)state;
+    given_pool_that_serves(1);
+    when_clock_time_comes(210, 30000);
+    then_told(1076);
+    then_to(ACT_SPAWN, 0, 2);
+    when_roll_is_over(1, 2);
+    when_clock_time_comes(210, 20000);
+    then_told(1076);
+    then_to(ACT_SPAWN, 0, 3);
+}
+
+static void
+a_clock_time_of_a_stopped_pool_is_over(void **state)
+{
+    (void)state;
+    given_core(1, 8, 4);
+    given_pool(0);
+    when_clock_time_comes(210, 20000);
+    then_nothing();
+    given_pool_is_started(0, 1);
+    when_clock_time_comes(210, 20000);
+    then_nothing();
+}
+
+static void
+a_scheduled_recycle_is_tried_again_until_it_succeeds(void **state)
+{
+    (void)state;
+    given_pool_that_serves(1);
+    when_clock_time_comes(210, 20000);
+    then_told(1076);
+    then_to(ACT_SPAWN, 0, 2);
+    when_spawn_fails(0, 2);
+    msec retry = then_told(1093)->retry_ms;
+    assert_in_range(retry, 200, 250);
+    when_due_after(retry);
+    then_to(ACT_SPAWN, 0, 3);
+    when_roll_is_over(1, 3);
+}
+
 int
 main(void)
 {
@@ -401,6 +496,11 @@ main(void)
         CLAIM(a_lower_number_of_requests_holds_for_who_serves),
         CLAIM(a_worker_that_asks_is_replaced_and_asks_again_in_vain),
         CLAIM(an_operator_recycles_one_worker_and_no_other),
+        CLAIM(a_clock_time_replaces_every_worker_once_a_day),
+        CLAIM(a_date_that_has_run_is_known_to_the_next_engine),
+        CLAIM(a_clock_that_was_far_ahead_holds_no_date_up),
+        CLAIM(a_clock_time_of_a_stopped_pool_is_over),
+        CLAIM(a_scheduled_recycle_is_tried_again_until_it_succeeds),
     };
     return cmocka_run_group_tests_name("core: reasons", tests, NULL, NULL) != 0;
 }

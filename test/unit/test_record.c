@@ -210,6 +210,9 @@ no_shorter_piece_of_it_is_accepted(void **state)
     X(ready_command_relative,          p[0].ready = p[0].env)                                \
     X(groups_not_aligned,              p[0].groups += 2)                                     \
     X(groups_outside,                  p[0].group_count = (uint32_t)h->text_size / 4 + 1)    \
+    X(schedule_outside,                (p[0].schedule_count = 1, p[0].schedule = UINT32_MAX - 3))\
+    X(schedule_that_is_too_long,       p[0].schedule_count = SCHEDULE_MAX + 1)               \
+    X(schedule_of_no_times,            (p[0].schedule_count = 2, p[0].schedule = 0))         \
     X(group_count_that_overflows,      p[0].group_count = UINT32_MAX)                        \
     X(sockets_outside,                 p[0].socket_count = 3)                                \
     X(first_socket_that_overflows,     p[0].socket_first = UINT32_MAX)                       \
