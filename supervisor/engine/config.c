@@ -220,6 +220,20 @@ fits(struct config *config)
     return config->why[0] == '\0';
 }
 
+/* A place that another pool gets must be empty: names of workers and events are by place. */
+static void
+check_hands(struct config *config, uint32_t place)
+{
+    const struct record *before = &config->shell->record, *after = &config->loaded;
+    if (plan_place_changes_hands(before, after, place) &&
+        shell_pool_is_there(config->shell, place) && config->why[0] == '\0')
+        snprintf(config->why, sizeof config->why,
+                 "pool %s is to have the place of %s, which was taken out and still drains: apply "
+                 "again when that has gone",
+                 record_text(after, after->pools[place].name),
+                 record_text(before, before->pools[place].name));
+}
+
 static void
 plan_step(struct config *config)
 {
@@ -229,12 +243,13 @@ plan_step(struct config *config)
         struct plan_pool pool;
         plan_pool(before, after, config->next, &pool);
         plan_add(&config->totals, &pool);
+        check_hands(config, config->next);
         if (pool.change != PLAN_SAME && config->places_len < CONFIG_PLACES_MAX)
             config->places[config->places_len++] = config->next;
     }
     if (config->next < places)
         return;
-    if (!fits(config)) {
+    if (config->why[0] != '\0' || !fits(config)) {
         config_refuse(config);
         return;
     }

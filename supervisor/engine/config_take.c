@@ -178,12 +178,23 @@ tell_drift(struct config *config, uint32_t place)
                 shell_pool_name(config->shell, place));
 }
 
+/* Nothing that is known of the one pool is to be told of the other. */
+static void
+place_change_hands(struct shell *shell, uint32_t place)
+{
+    assert(shell->pools[place].binds_open == 0);
+    shell->pools[place] = (struct shell_pool){0};
+    control_pool_forget(shell->control, place);
+}
+
 void
 config_tell_step(struct config *config)
 {
     struct shell *shell = config->shell;
     uint32_t places = shell->record.header->pools;
     for (uint32_t i = 0; i < TELL_TURN && config->next < places; i++, config->next++) {
+        if (plan_place_changes_hands(&config->loaded, &shell->record, config->next))
+            place_change_hands(shell, config->next);
         config_tell_core(shell, config->next, true);
         config_start(shell, config->next);
         config_let_go(shell, config->next);

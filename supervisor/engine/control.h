@@ -23,6 +23,8 @@ void control_pool_changed(struct control *, uint32_t pool);
 void control_roll_ended(struct control *, const struct action *);
 /* The pool was taken out, and nothing is left of it. */
 void control_pool_gone(struct control *, uint32_t pool);
+/* Its place is another pool's from now on: what was told of the one is not the other's. */
+void control_pool_forget(struct control *, uint32_t pool);
 /* A round of config.h: who only wanted to know is answered, or who wanted it to be applied. */
 void control_config_planned(struct control *, uint64_t round, const struct config_outcome *);
 void control_config_ended(struct control *, uint64_t round, const struct config_outcome *);

@@ -52,6 +52,12 @@ failures_note(struct control *control, const struct event_seen *event)
         control->failed_seq[pool] = event->seq;
 }
 
+void
+control_pool_forget(struct control *control, uint32_t pool)
+{
+    control->failed_seq[pool] = 0;
+}
+
 int
 failures_create(struct control *control)
 {

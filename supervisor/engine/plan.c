@@ -138,6 +138,15 @@ plan_next_socket(const struct record *before, const struct record *after, uint32
 }
 
 /* --- pools */
+bool
+plan_place_changes_hands(const struct record *before, const struct record *after, uint32_t place)
+{
+    if (place >= before->header->pools || place >= after->header->pools)
+        return false;
+    return strcmp(record_text(before, before->pools[place].name),
+                  record_text(after, after->pools[place].name)) != 0;
+}
+
 static uint32_t
 count_sockets(const struct record *before, const struct record *after, uint32_t place)
 {

@@ -33,6 +33,10 @@ struct plan_pool {
 void plan_pool(const struct record *before, const struct record *after, uint32_t place,
                struct plan_pool *out);
 
+/* Whether the place is another pool's after than it was kept for before. */
+bool plan_place_changes_hands(const struct record *before, const struct record *after,
+                              uint32_t place);
+
 /* One key of a pool whose value differs. */
 struct plan_key {
     uint32_t key; /* row of config_keys */

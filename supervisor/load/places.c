@@ -121,22 +121,62 @@ place_shuts_sockets(const struct load *load, uint32_t place)
            !inclusion_allows_all(&load->inclusion, in_force, &in_force->pools[place]);
 }
 
+/* A place whose pool an earlier change took out; the engine refuses it while that pool drains. The
+ * search begins anywhere, so that the same place is not wanted by one change after the other. */
+static uint32_t
+place_free(const struct load *load, uint32_t count)
+{
+    const struct record_header *in_force = load->options->in_force->header;
+    const struct record_pool *pools = load->options->in_force->pools;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t place = (uint32_t)((in_force->serial + i) % count);
+        if (!pools[place].present && place_owner(load, place)->file == NONE)
+            return place;
+    }
+    return NONE;
+}
+
+/* While there is room each name that ever was keeps its place. Then the names that are new, at the end,
+ * take places of pools that have gone. Returns how many places there are then. */
+static uint32_t
+places_reuse(struct load *load, uint32_t room)
+{
+    struct places *places = &load->places;
+    uint32_t count = place_count(load), old = MIN(places->kept, room), place;
+    uint64_t hash;
+    while (count > room && (place = place_free(load, old)) != NONE) {
+        const char **names = (const char **)(void *)places->names.bytes;
+        uint32_t last = place_find(load, names[count - 1], &hash);
+        assert(last == --count);
+        names[place] = names[last];
+        *place_owner(load, place) = *place_owner(load, last);
+        *map_find(&places->by_name, hash) = place;
+    }
+    places->names.len = count * sizeof(const char *);
+    places->owners.len = count * sizeof(struct pointer);
+    return count;
+}
+
 void
 places_put(struct load *load)
 {
     const struct record *in_force = load->options->in_force;
-    uint32_t count = place_count(load);
-    if (in_force != NULL && count > in_force->header->pools_max)
+    uint32_t room = in_force != NULL ? in_force->header->pools_max : place_count(load);
+    if (load->failed)
+        return;
+    uint32_t count = places_reuse(load, room);
+    if (count > room)
         problem_add(&load->problems, NULL, PROBLEM_AT_FILE,
-                    "%u pools, with %u places kept for pools that were taken out, are %u; there is "
-                    "room for %u until poold is started anew: stop it and start it",
-                    load->places.present, count - load->places.present, count,
-                    in_force->header->pools_max);
+                    "%u pools, with %u that this change takes out and that drain beside them, are "
+                    "%u; there is room for %u until poold is started anew: apply once without the "
+                    "new ones, or stop it and start it",
+                    load->places.present, count - load->places.present, count, room);
     for (uint32_t i = 0; i < count; i++) {
         struct record_pool place;
         memset(&place, 0, sizeof place);
         place.name = image_string(&load->image, place_name(load, i));
-        if (in_force != NULL && i < in_force->header->pools) { /* for workers that still drain */
+        /* For workers that still drain; of a place that is reused there are none. */
+        if (in_force != NULL && i < in_force->header->pools) {
             const struct record_pool *before = &in_force->pools[i];
             place.uid = before->uid;
             place.stop_signal = before->stop_signal;

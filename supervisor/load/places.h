@@ -28,8 +28,9 @@ uint32_t place_take(struct load *, const char *name);
 /* The place that the pool that load->pointer points to has taken, or NONE. */
 uint32_t place_of(const struct load *, const char *name);
 
-/* Reports it when there are more places than the configuration in force has room for, and puts the
- * places of all pools, by name alone, into the image. */
+/* Puts the places of all pools, by name alone, into the image. Where there are more than the
+ * configuration in force has room for, new pools get places of others that have gone; when those do not
+ * suffice, that is reported. Only from then on place_of is right. */
 void places_put(struct load *);
 
 /* Whether the pool that has the place in force listens outside of `listen_addresses`. */

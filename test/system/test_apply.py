@@ -317,6 +317,24 @@ def a_successor_that_fails_keeps_the_old_worker_and_the_next_apply_goes_on(box):
     poold.stop()
 
 
+@claim(limit=60)
+def the_same_file_applied_again_goes_on_with_who_was_not_replaced(box):
+    poold = box.poold({"web": serving(box)})
+    poold.wait_state("web", "started")
+    old, fault = poold.worker("web")["pid"], box.touch("fault")
+    apply(poold, {"web": serving(box, "--if", fault, "--exit", "1")})
+    poold.wait_event(1093, "web")
+    until(lambda: poold.pool("web")["roll"] is None, "the roll has ended")
+    assert poold.workers("web", "ready")[0]["pid"] == old
+    os.unlink(fault)
+    plan = poold.call("config.apply")
+    assert plan["pools"] == [], plan
+    until(lambda: [w["pid"] for w in poold.workers("web")] not in ([old], []), "it was replaced")
+    until(lambda: len(poold.workers("web")) == 1, "the old one has gone")
+    assert not poold.worker("web")["drifted"], poold.worker("web")
+    poold.stop()
+
+
 @claim()
 def an_operators_stop_outlives_a_change(box):
     poold = box.poold({"web": serving(box)})

@@ -172,22 +172,46 @@ a_load_that_changes_nothing_gives_the_same_configuration(void **state)
     compiled_fini(&second);
 }
 
+/* Of a place that another pool gets the sockets do not stay either. */
 static void
-the_room_of_the_first_load_stays_and_more_is_refused_with_the_numbers(void **state)
+without_room_new_names_take_places_of_pools_that_went_before(void **state)
 {
     (void)state;
     struct compiled first = load_pools("a b c", NULL);
-    ((struct record_header *)first.result.image)->pools_max = 4;
+    struct record_header *header = (void *)first.result.image;
+    header->pools_max = 4;
+    header->serial = 0; /* the search begins at the first place */
     struct compiled second = load_pools("a d", &first);
     expect_places(&second, "a -b -c d");
     assert_int_equal(second.record.header->pools_max, 4);
-    struct compiled third = load_pools("d e", &second);
-    assert_string_equal(third.errors,
-                        "c.json: 2 pools, with 3 places kept for pools that were taken out, are 5; "
-                        "there is room for 4 until poold is started anew: stop it and start it\n");
+    ((struct record_header *)(void *)second.result.image)->serial = 2;
+    struct compiled third = load_pools("d e", &second); /* a goes now, and is to drain */
+    expect_places(&third, "-a -b e d");
+    expect_sockets(&third, 2, "unix:/e");
+    struct compiled same = load_pools("d e", &third);
+    assert_memory_equal(same.result.image, third.result.image, third.result.size);
+    struct compiled fourth = load_pools("d e f g", &third);
+    expect_places(&fourth, "g f e d");
     compiled_fini(&first);
     compiled_fini(&second);
     compiled_fini(&third);
+    compiled_fini(&same);
+    compiled_fini(&fourth);
+}
+
+static void
+more_pools_than_there_is_room_for_are_refused_with_the_numbers(void **state)
+{
+    (void)state;
+    struct compiled first = load_pools("a b c", NULL);
+    ((struct record_header *)(void *)first.result.image)->pools_max = 4;
+    struct compiled second = load_pools("a d e", &first);
+    assert_string_equal(second.errors,
+                        "c.json: 3 pools, with 2 that this change takes out and that drain beside "
+                        "them, are 5; there is room for 4 until poold is started anew: apply once "
+                        "without the new ones, or stop it and start it\n");
+    compiled_fini(&first);
+    compiled_fini(&second);
 }
 
 static void
@@ -213,7 +237,8 @@ main(void)
         cmocka_unit_test(a_pool_that_went_leaves_no_socket_that_another_pool_is_to_have),
         cmocka_unit_test(new_names_take_new_places_at_the_end),
         cmocka_unit_test(a_load_that_changes_nothing_gives_the_same_configuration),
-        cmocka_unit_test(the_room_of_the_first_load_stays_and_more_is_refused_with_the_numbers),
+        cmocka_unit_test(without_room_new_names_take_places_of_pools_that_went_before),
+        cmocka_unit_test(more_pools_than_there_is_room_for_are_refused_with_the_numbers),
         cmocka_unit_test(a_configuration_with_errors_has_no_places),
     };
     return cmocka_run_group_tests_name("load_places", tests, NULL, NULL) != 0;
