@@ -23,6 +23,8 @@
     X(UNBIND)   /* index: socket record. Closes it, removes a unix path                    */ \
     X(SPAWN)    /* worker, spawn kind. A second one is answered with the first's result    */ \
     X(SIGNAL)   /* worker, signo, argument: enum signal_target                             */ \
+    X(READY)    /* worker of a pool that waits for READY=1: it has come. Until then what a worker  \
+                   says waits in its socket, even when no engine is there for long         */ \
     X(RELEASE)  /* worker: its exit has been recorded, the pid may go                      */ \
     X(LIST)     /* -> LISTED_SOCKET, LISTED_WORKER ..., LIST_END                           */ \
     X(LOAD)     /* compile the configuration's files again -> LOADED                       */ \

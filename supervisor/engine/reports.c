@@ -156,6 +156,11 @@ on_listed_worker(struct shell *shell, const struct verb *verb, const int *fds, u
         feed(shell, EV_EXEC_FAILED, verb);
     else if (verb->phase != PHASE_SPAWNED)
         feed(shell, EV_EXECUTED, verb);
+    /* The engine before may have died before it said so. */
+    struct worker_view view;
+    if (core_worker(shell->core, core_handle(shell->core, verb->worker), &view) &&
+        view.ready_at != 0)
+        shell_note_ready(shell, verb->worker);
     if (verb->phase == PHASE_EXITED)
         on_exited(shell, verb);
 }

@@ -149,6 +149,13 @@ shell_release(struct shell *shell, struct worker_id worker, enum spawn_kind spaw
 }
 
 void
+shell_note_ready(struct shell *shell, struct worker_id worker)
+{
+    if (shell->record.pools[worker.pool].settings.ready == READY_NOTIFY)
+        shell_ask(shell, VERB_READY, (struct verb){.worker = worker, .spawn = SPAWN_WORKER});
+}
+
+void
 shell_kill(struct shell *shell, struct worker_id worker, enum spawn_kind spawn)
 {
     ask_signal(shell, worker, spawn, SIGKILL, TARGET_GROUP);
@@ -325,6 +332,8 @@ apply(struct shell *shell, const struct action *action)
         tell(shell, action);
         if (action->handle != NONE)
             shell->pools[action->worker.pool].told = action->handle + 1;
+        if (action->event == EVENT_WORKER_READY)
+            shell_note_ready(shell, action->worker);
         return;
     case ACT_POOL_CHANGED:
         control_pool_changed(shell->control, action->worker.pool);

@@ -93,6 +93,7 @@ void shell_swap_record(struct shell *, struct record *other, struct shell_room *
 void shell_bind_again(struct shell *, uint32_t pool);
 void shell_release(struct shell *, struct worker_id, enum spawn_kind);
 void shell_kill(struct shell *, struct worker_id, enum spawn_kind);
+void shell_note_ready(struct shell *, struct worker_id); /* to the keeper, if it cares */
 void shell_bind_result(struct shell *, uint32_t socket, int32_t error);
 /* reports.c: what the keeper says; the callbacks of its link. */
 void shell_on_report(void *ctx, const struct verb *, const int *fds, uint32_t count);

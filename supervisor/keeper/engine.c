@@ -96,7 +96,7 @@ engine_read(struct keeper *k)
         [VERB_SPAWN] = spawn_asked,  [VERB_SIGNAL] = worker_signal, [VERB_RELEASE] = worker_release,
         [VERB_LIST] = messages_list, [VERB_LOAD] = next_load,       [VERB_TAKE] = next_take,
         [VERB_DROP] = next_drop,     [VERB_KEEP] = next_load,       [VERB_LEAVE] = engine_leave,
-        [VERB_OPEN] = output_asked};
+        [VERB_OPEN] = output_asked,  [VERB_READY] = worker_ready};
     struct verb verb;
     /* No room for descriptors: should any come, the kernel closes them. */
     ssize_t size = recv(k->engine.link, &verb, sizeof verb, MSG_DONTWAIT | MSG_TRUNC);
@@ -202,7 +202,7 @@ engine_start(struct keeper *k)
 }
 
 /* No engine for a while: what workers say is read and thrown away, so that none of them blocks on a
- * full pipe or a full socket. */
+ * full pipe or a full socket. One that starts may block: its READY=1 must not be lost. */
 void
 engine_stand_in(struct keeper *k)
 {
@@ -211,7 +211,7 @@ engine_stand_in(struct keeper *k)
         const struct worker *worker = &k->workers.v[i];
         if (worker->in < IN_SPAWNED || worker->kind != SPAWN_WORKER)
             continue;
-        while (read(worker->child.notify, chunk, sizeof chunk) > 0)
+        while (worker->ready && read(worker->child.notify, chunk, sizeof chunk) > 0)
             ;
         (void)!read(worker->child.output, chunk, sizeof chunk);
     }

@@ -116,6 +116,7 @@ struct worker {
     uint8_t kind;   /* enum spawn_kind */
     uint8_t in;     /* enum worker_in; only worker_enter changes it */
     bool withdrawn; /* signalled while it waited: it is not to start */
+    bool ready;     /* or no READY=1 is waited for: what it says may be lost */
     uint16_t code;  /* of the exit */
     int32_t status, error;
     uint32_t step;
@@ -277,6 +278,7 @@ struct worker *worker_waiting(const struct workers *workers); /* who waits longe
 /* The only way out of a phase; asserts that the step is a legal one. To FREE: it is forgotten. */
 void worker_enter(struct workers *workers, struct worker *worker, enum worker_in in);
 void worker_signal(struct keeper *k, const struct verb *verb);
+void worker_ready(struct keeper *k, const struct verb *verb);
 void worker_release(struct keeper *k, const struct verb *verb);
 
 /* spawn.c */

@@ -115,5 +115,6 @@ spawn_asked(struct keeper *k, const struct verb *verb)
         return;
     }
     worker->request = verb->request;
+    worker->ready = record->pools[verb->worker.pool].settings.ready != READY_NOTIFY;
     children_serve(k);
 }

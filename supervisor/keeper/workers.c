@@ -106,6 +106,14 @@ worker_signal(struct keeper *k, const struct verb *verb)
 }
 
 void
+worker_ready(struct keeper *k, const struct verb *verb)
+{
+    struct worker *worker = worker_find(&k->workers, verb->worker, verb->spawn);
+    if (worker != NULL)
+        worker->ready = true;
+}
+
+void
 worker_release(struct keeper *k, const struct verb *verb)
 {
     struct worker *worker = worker_find(&k->workers, verb->worker, verb->spawn);

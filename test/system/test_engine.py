@@ -117,6 +117,24 @@ def a_worker_that_dies_while_there_is_no_engine_is_told_exactly(box):
     poold.stop()
 
 
+@claim(limit=60)
+def a_worker_that_gets_ready_while_no_engine_can_live_is_ready_for_the_next(box):
+    poold = box.poold({"web": box.pool("--ready", "2000", ready="notify",
+                                       health={"startup_timeout": "20s"})})
+    worker = poold.wait_event(6020, "web")["fields"]["pid"]
+    # Engines that die at once are held back for longer each time; after a second without one the
+    # keeper throws away what ready workers say.
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        for pid in processes.descendants(poold.pid):
+            if processes.read(pid, "cmdline").startswith(b"poold-engine"):
+                processes.kill(pid)
+        time.sleep(0.01)
+    poold.wait_state("web", "started")
+    assert poold.worker("web")["pid"] == worker and not poold.events(1012)
+    poold.stop()
+
+
 @claim(limit=40)
 def an_operator_s_stop_survives_the_engine(box):
     poold = box.poold({"web": box.pool("--ready", "0", ready="notify"),

@@ -258,6 +258,51 @@ no_engine_blocks_no_worker(void **state)
     world_leave(world, 0);
 }
 
+/* A message to a worker's socket, as if it had said it. */
+static void
+say_as(const struct report *spawned)
+{
+    struct sockaddr_un address;
+    socklen_t length = sizeof address;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(getsockname(spawned->fds[0], (struct sockaddr *)&address, &length), 0);
+    assert_int_equal(sendto(fd, "READY=1", 7, 0, (struct sockaddr *)&address, length), 7);
+    close(fd);
+}
+
+static int
+bytes_said(const struct report *spawned)
+{
+    int bytes = -1;
+    assert_int_equal(ioctl(spawned->fds[0], FIONREAD, &bytes), 0);
+    return bytes;
+}
+
+/* Whether it is ready only the engine can know: READY=1 itself may be what would be lost. */
+static void
+what_a_worker_says_before_it_is_ready_waits_for_an_engine(void **state)
+{
+    struct world *world = *state;
+    pool_of(world, "shop", "wait", NULL)->settings.ready = READY_NOTIFY;
+    pool_of(world, "till", "wait", NULL)->settings.ready = READY_EXEC;
+    world_start(world);
+    struct report starting = spawn(world, worker_of(0, 0, 1));
+    struct report ready = spawn(world, worker_of(0, 1, 1));
+    struct report other = spawn(world, worker_of(1, 0, 1));
+    ask(world, (struct verb){.kind = VERB_READY, .worker = worker_of(0, 1, 1)});
+    ask(world, (struct verb){.kind = VERB_READY, .worker = worker_of(0, 7, 7)}); /* nobody */
+    say_as(&starting);
+    say_as(&ready);
+    say_as(&other);
+    engine_kill(world); /* a new one, which says nothing */
+    WORLD_WAIT(bytes_said(&ready) == 0 && bytes_said(&other) == 0);
+    assert_int_equal(bytes_said(&starting), 7);
+    report_close(&starting);
+    report_close(&ready);
+    report_close(&other);
+    world_leave(world, 0);
+}
+
 static void
 a_dead_launcher_is_replaced_and_nothing_is_spawned_twice(void **state)
 {
@@ -549,6 +594,7 @@ main(int argc, char **argv)
         CLAIM_NO_PIDFD(a_new_engine_is_told_everything_that_lives_and_died),
         CLAIM_ALONE(a_new_engine_is_told_everything_that_lives_and_died),
         CLAIM(no_engine_blocks_no_worker),
+        CLAIM(what_a_worker_says_before_it_is_ready_waits_for_an_engine),
         CLAIM(a_dead_launcher_is_replaced_and_nothing_is_spawned_twice),
         CLAIM_ALONE(where_a_launchers_clone_is_refused_there_is_no_launcher),
         CLAIM(parked_children_that_are_killed_are_replaced),
