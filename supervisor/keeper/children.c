@@ -95,11 +95,11 @@ children_ask(struct keeper *k, uint32_t wanted)
     struct children *children = &k->children;
     while (children->alone && children->count < MIN(wanted, PARKED_MAX)) {
         struct child *child = child_at(children, children->count++);
-        *child = (struct child)CHILD_NONE;
+        *child = child_none;
         child_made(k, program_start(HELPER_IMAGE_FD, argv, &child->link));
     }
     while (children->launcher >= 0 && children->count < MIN(wanted, CHILDREN_MAX)) {
-        struct child child = CHILD_NONE;
+        struct child child = child_none;
         int pair[2] = {-1, -1};
         int error = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0
                         ? -errno

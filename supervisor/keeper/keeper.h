@@ -73,10 +73,8 @@ struct child {
     int output_worker;          /* the worker's end, until the worker has it */
     unsigned long long name[2]; /* of the notify socket; random, the path has it in hex */
 };
-#define CHILD_NONE                                                                                 \
-    {                                                                                              \
-        .link = -1, .pidfd = -1, .notify = -1, .output = -1, .output_worker = -1                   \
-    }
+static const struct child child_none = {
+    .link = -1, .pidfd = -1, .notify = -1, .output = -1, .output_worker = -1};
 
 /* A ring: first those that are made and wait, then those that the launcher owes, in their order. */
 struct children {
@@ -235,7 +233,8 @@ struct socket_slot *sockets_map(const struct record *record); /* none of them bo
 int socket_open(struct keeper *k, struct socket_slot *slot, const struct record_socket *record,
                 bool beside);
 void socket_close(struct keeper *k, struct socket_slot *slot, const struct record_socket *record);
-void sockets_close(struct keeper *k);
+/* And the table itself; NULL: there is none. */
+void sockets_close(struct keeper *k, struct socket_slot *slots, const struct record *record);
 void socket_bind(struct keeper *k, const struct verb *verb);
 void socket_listen(struct keeper *k, const struct verb *verb);
 void socket_unbind(struct keeper *k, const struct verb *verb);

@@ -217,8 +217,10 @@ sockets_map(const struct record *record)
 }
 
 void
-sockets_close(struct keeper *k)
+sockets_close(struct keeper *k, struct socket_slot *slots, const struct record *record)
 {
-    for (uint32_t i = 0; i < k->record.header->sockets; i++)
-        socket_close(k, &k->sockets[i], &k->record.sockets[i]);
+    for (uint32_t i = 0; slots != NULL && i < record->header->sockets; i++)
+        socket_close(k, &slots[i], &record->sockets[i]);
+    if (slots != NULL)
+        munmap(slots, MAX(record->header->sockets, 1u) * sizeof *slots);
 }

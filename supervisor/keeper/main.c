@@ -64,7 +64,7 @@ keeper_run(struct keeper *k)
         if (pid == 0)
             sigtimedwait(&k->signals, NULL, &(struct timespec){.tv_nsec = 1000000});
     }
-    sockets_close(k);
+    sockets_close(k, k->sockets, &k->record);
     return k->status;
 }
 

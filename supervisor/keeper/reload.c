@@ -44,14 +44,9 @@ next_drop(struct keeper *k, const struct verb *verb)
     (void)verb;
     fd_close(&next->link); /* a loader that still runs finds nobody to give it to */
     fd_close(&next->fd);
-    if (next->sockets != NULL) {
-        uint32_t count = next->record.header->sockets;
-        for (uint32_t i = 0; i < k->record.header->sockets; i++)
-            k->sockets[i].in_the_way = false;
-        for (uint32_t i = 0; i < count; i++)
-            socket_close(k, &next->sockets[i], &next->record.sockets[i]);
-        munmap(next->sockets, MAX(count, 1u) * sizeof *next->sockets);
-    }
+    for (uint32_t i = 0; next->sockets != NULL && i < k->record.header->sockets; i++)
+        k->sockets[i].in_the_way = false;
+    sockets_close(k, next->sockets, &next->record);
     record_unmap(&next->record);
     *next = (struct next){.link = -1, .fd = -1};
 }

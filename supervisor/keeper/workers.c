@@ -48,7 +48,7 @@ worker_add(struct workers *workers, struct worker_id id, uint8_t kind)
         return NULL;
     }
     struct worker *worker = &workers->v[place];
-    *worker = (struct worker){.id = id, .kind = kind, .child = CHILD_NONE, .next = *head};
+    *worker = (struct worker){.id = id, .kind = kind, .child = child_none, .next = *head};
     *head = place + 1;
     workers->waiting[(workers->waiting_at + workers->waiting_count++) % workers->places] = place;
     worker_enter(workers, worker, IN_WAITING);
