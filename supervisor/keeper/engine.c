@@ -79,7 +79,7 @@ engine_lost(struct keeper *k, const char *why)
     fd_close(&k->engine.link);
 }
 
-static void
+void
 engine_leave(struct keeper *k, const struct verb *verb)
 {
     k->engine.leaving = true;
@@ -91,12 +91,9 @@ engine_leave(struct keeper *k, const struct verb *verb)
 static bool
 engine_read(struct keeper *k)
 {
-    static void (*const handlers[VERB_COUNT])(struct keeper *, const struct verb *) = {
-        [VERB_BIND] = socket_bind,   [VERB_LISTEN] = socket_listen, [VERB_UNBIND] = socket_unbind,
-        [VERB_SPAWN] = spawn_asked,  [VERB_SIGNAL] = worker_signal, [VERB_RELEASE] = worker_release,
-        [VERB_LIST] = messages_list, [VERB_LOAD] = next_load,       [VERB_TAKE] = next_take,
-        [VERB_DROP] = next_drop,     [VERB_KEEP] = next_load,       [VERB_LEAVE] = engine_leave,
-        [VERB_OPEN] = output_asked,  [VERB_READY] = worker_ready};
+#define QUESTION_(name, function) [VERB_##name] = function,
+    static void (*const handlers[VERB_COUNT])(struct keeper *,
+                                              const struct verb *) = {QUESTIONS(QUESTION_)};
     struct verb verb;
     /* No room for descriptors: should any come, the kernel closes them. */
     ssize_t size = recv(k->engine.link, &verb, sizeof verb, MSG_DONTWAIT | MSG_TRUNC);

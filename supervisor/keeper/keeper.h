@@ -36,8 +36,8 @@
 _Static_assert(36 + 2 * CHILDREN_MAX + 3 * PARKED_MAX <= RECORD_KEEPER_FDS, "room for ourselves");
 _Static_assert(SPEC_FDS_MAX <= FDS_A_MESSAGE_MAX, "a specification is one message");
 
-/* What an epoll event is about, with a place in the table of workers for the last two; and what is
- * done at a time. */
+/* What an epoll event is about, with a place in the table of workers for the last two; what is done
+ * at a time; and what the engine may ask (supervisor/verbs.h). */
 /* clang-format off */
 #define TAGS(X)                                                                    \
     X(SIGNALS, signals_read) X(ENGINE_LINK, engine_ready)                          \
@@ -50,17 +50,25 @@ _Static_assert(SPEC_FDS_MAX <= FDS_A_MESSAGE_MAX, "a specification is one messag
     X(ENGINE,  engine_start)    /* another engine              */ \
     X(DISCARD, engine_stand_in) /* none reads what workers say */ \
     X(OVERDUE, engine_kill)     /* it was to go, and does not  */
+#define QUESTIONS(X)                                                                        \
+    X(BIND, socket_bind) X(LISTEN, socket_listen) X(UNBIND, socket_unbind)                  \
+    X(SPAWN, spawn_asked) X(SIGNAL, worker_signal) X(READY, worker_ready)                   \
+    X(RELEASE, worker_release) X(LIST, messages_list) X(OPEN, output_asked)                 \
+    X(LOAD, next_load) X(KEEP, next_load) X(TAKE, next_take) X(DROP, next_drop)             \
+    X(LEAVE, engine_leave)
 /* clang-format on */
 
 struct keeper;
-#define TAG_(name, function)           TAG_##name,
-#define TIMER_(name, function)         TIMER_##name,
-#define TAG_HANDLER_(name, function)   void function(struct keeper *, uint32_t place);
-#define TIMER_HANDLER_(name, function) void function(struct keeper *);
+#define TAG_(name, function)              TAG_##name,
+#define TIMER_(name, function)            TIMER_##name,
+#define TAG_HANDLER_(name, function)      void function(struct keeper *, uint32_t place);
+#define TIMER_HANDLER_(name, function)    void function(struct keeper *);
+#define QUESTION_HANDLER_(name, function) void function(struct keeper *, const struct verb *);
 enum tag { TAGS(TAG_) TAG_COUNT };
 enum timer { TIMERS(TIMER_) TIMER_COUNT };
 TAGS(TAG_HANDLER_)
 TIMERS(TIMER_HANDLER_)
+QUESTIONS(QUESTION_HANDLER_)
 
 /* A process that the launcher made, or we, with what it will speak through once it is a worker: all of it
  * is made ahead, off the path between a death and its replacement. Descriptors: -1: none. */
@@ -220,11 +228,8 @@ void loop_run(struct keeper *k); /* until k->done */
 int loop_watch(struct keeper *k, int fd, uint32_t events, enum tag tag, uint32_t place);
 void timer_earliest(struct keeper *k, enum timer timer, msec at); /* never later than it is */
 
-/* reload.c: LOAD, KEEP, TAKE, DROP, and BIND of what was loaded */
-void next_load(struct keeper *k, const struct verb *verb); /* or KEEP */
-void next_take(struct keeper *k, const struct verb *verb);
-void next_drop(struct keeper *k, const struct verb *verb);
-void next_bind(struct keeper *k, const struct verb *verb);
+/* reload.c */
+void next_bind(struct keeper *k, const struct verb *verb); /* BIND of what was loaded */
 
 /* listen.c */
 struct socket_slot *sockets_map(const struct record *record); /* none of them bound; or NULL */
@@ -235,12 +240,6 @@ int socket_open(struct keeper *k, struct socket_slot *slot, const struct record_
 void socket_close(struct keeper *k, struct socket_slot *slot, const struct record_socket *record);
 /* And the table itself; NULL: there is none. */
 void sockets_close(struct keeper *k, struct socket_slot *slots, const struct record *record);
-void socket_bind(struct keeper *k, const struct verb *verb);
-void socket_listen(struct keeper *k, const struct verb *verb);
-void socket_unbind(struct keeper *k, const struct verb *verb);
-
-/* output.c: OPEN */
-void output_asked(struct keeper *k, const struct verb *verb);
 
 /* beside.c */
 /* fd, which could not be bound: bound and listening all the same if our own sockets alone are in the
@@ -267,7 +266,6 @@ void message_answer(struct keeper *k, struct verb question, enum verb_kind kind,
                     int error);
 void message_add_worker(struct keeper *k, const struct worker *worker, enum verb_kind kind,
                         uint64_t request);
-void messages_list(struct keeper *k, const struct verb *verb);
 
 /* workers.c */
 int workers_open(struct workers *workers, uint32_t places);
@@ -276,12 +274,8 @@ struct worker *worker_add(struct workers *workers, struct worker_id id, uint8_t 
 struct worker *worker_waiting(const struct workers *workers); /* who waits longest; there is one */
 /* The only way out of a phase; asserts that the step is a legal one. To FREE: it is forgotten. */
 void worker_enter(struct workers *workers, struct worker *worker, enum worker_in in);
-void worker_signal(struct keeper *k, const struct verb *verb);
-void worker_ready(struct keeper *k, const struct verb *verb);
-void worker_release(struct keeper *k, const struct verb *verb);
 
 /* spawn.c */
-void spawn_asked(struct keeper *k, const struct verb *verb);
 void spawn_give(struct keeper *k, struct child *child);             /* to who waits longest */
 void spawn_fail(struct keeper *k, enum spawn_step step, int error); /* who waits longest */
 
