@@ -24,6 +24,8 @@ PROGRAMS = {
     "mute": "exit 3",
     "nph": 'printf "HTTP/1.1 200 OK\\nContent-Type: text/plain\\n\\nx"',
     "typeless": 'printf "X: 1\\n\\nx"',
+    "goeson": 'printf "X: 1\\n\\n"; trap "" PIPE; exec sleep 60',
+    "closes": 'printf "Content-Type: text/plain\\n\\nclosed"; exec >&-; sleep 60',
     "length": 'printf "Content-Type: text/plain\\nContent-Length: 3\\n\\nabcdef"',
     "large": 'printf "Content-Type: text/plain\\n\\n"; exec head -c 3000000 /dev/zero',
     "endless": 'printf "Content-Type: text/plain\\n\\n"; exec cat /dev/zero',
@@ -240,6 +242,30 @@ def a_program_over_its_time_is_504_and_killed_with_its_group(box):
     except AssertionError as short:
         assert "ends" in str(short), short
     wait_until(lambda: not processes.descendants(server.pid), what="an end")
+
+
+@claim()
+def a_program_over_its_time_is_killed_also_when_its_client_takes_nothing(box):
+    server = worker(box, "--cgi-timeout", "500ms", "--cgi-output", "1TiB")
+    client = Client(server.address)
+    client.send("GET /cgi-bin/endless HTTP/1.1\r\nHost: t\r\n\r\n")
+    assert client.stream.recv(1000)
+    wait_until(lambda: not processes.descendants(server.pid), what="its end")
+
+
+@claim()
+def a_program_whose_answer_is_refused_is_killed(box):
+    server = worker(box, "--cgi-timeout", "1h")
+    assert ask(server.address, "/cgi-bin/goeson").status == 502
+    wait_until(lambda: not processes.descendants(server.pid), what="its end")
+
+
+@claim()
+def a_program_that_has_answered_may_go_on_to_its_limit(box):
+    server = worker(box, "--cgi-timeout", "5s")
+    assert ask(server.address, "/cgi-bin/closes").body == b"closed"
+    assert processes.descendants(server.pid), "it works on"
+    wait_until(lambda: not processes.descendants(server.pid), what="its limit")
 
 
 @claim()

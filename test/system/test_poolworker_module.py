@@ -56,6 +56,9 @@ def a_wildcard_module_sees_first_and_answers_changes_or_passes_on(box):
     assert answer.status == 403 and answer.body == b"closed\n", answer
     assert client.ask("/old").body.startswith(b"hello new, number 1: GET /new?moved"), "it was moved"
     assert worker.wait_log(cs_uri_stem="/old")["sc-status"] == "200"
+    both = ByHand(box, "--wildcard", hello, "--wildcard", module(box, "misbehave"))
+    assert ask(both.address, "/closed/fail").status == 403, "the second one is not asked"
+    assert ask(both.address, "/fail").status == 500
     assert client.ask("/%zz").headers.get("x-filtered") is None, "what is no request is not shown"
 
 

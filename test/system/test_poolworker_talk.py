@@ -81,7 +81,8 @@ def a_drain_that_is_told_twice_cuts_nothing(box):
     supervisor.tell("DRAIN=1\nDEADLINE_USEC=20000000\n")
     supervisor.wait("STOPPING", "1")
     worker.process.send_signal(signal.SIGTERM)
-    supervisor.ping()
+    for _ in range(3):  # the first one may come in the turn that the signal comes in
+        supervisor.ping()
     client.send("\r\n")
     assert client.read().status == 200
     assert worker.wait_end() == 0

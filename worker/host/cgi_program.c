@@ -156,6 +156,7 @@ refuse(struct cgi_program *program, enum refusal refusal)
 static void
 break_exchange(struct cgi_program *program)
 {
+    kill_group(program);
     program->exchange->is_broken = true;
     if (program->exchange->is_suspended)
         exchange_resume(program->exchange);
@@ -164,11 +165,12 @@ break_exchange(struct cgi_program *program)
 static void
 give_up(struct cgi_program *program, enum refusal refusal)
 {
-    kill_group(program);
     if (program->state == PROGRAM_STARTED || program->state == PROGRAM_JUDGED)
         refuse(program, refusal);
     else if (program->state == PROGRAM_ANSWERED)
         break_exchange(program);
+    else
+        kill_group(program);
 }
 
 static void
@@ -188,7 +190,6 @@ client_gone(struct watch *watch, uint32_t events)
     struct cgi_program *program = PROGRAM_OF(watch, client_watch);
     (void)events;
     stop_watching(program, watch, false);
-    kill_group(program);
     break_exchange(program);
 }
 
@@ -429,8 +430,9 @@ void
 cgi_programs_kill(struct server *server)
 {
     for (struct cgi_program *at = server->cgi.programs; at != NULL; at = at->after) {
-        kill_group(at);
         if (at->exchange != NULL)
             break_exchange(at);
+        else
+            kill_group(at);
     }
 }
