@@ -69,6 +69,26 @@ compile_pool(const char *members)
     return compile(text);
 }
 
+/* The only pool of a configuration without errors. */
+static inline const struct record_pool *
+good_pool(const struct compiled *compiled)
+{
+    assert_string_equal(compiled->errors, "");
+    assert_int_equal(compiled->record.header->pools, 1);
+    return &compiled->record.pools[0];
+}
+
+/* The pool with these members is refused with these words, and nothing else. */
+static inline void
+expect_refused(const char *members, const char *want)
+{
+    struct compiled compiled = compile_pool(members);
+    if (strstr(compiled.errors, want) == NULL)
+        fail_msg("%s\ngives: %s\nand not: %s", members, compiled.errors, want);
+    assert_int_equal(compiled.record.header->errors, 1);
+    compiled_fini(&compiled);
+}
+
 /* String number index of a list in the record. */
 static inline const char *
 string_at(const struct record *record, const struct record_strings *list, uint32_t index)

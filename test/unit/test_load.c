@@ -5,24 +5,13 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "supervisor/fds.h"
 #include "supervisor/verbs.h"
-
-static const struct record_pool *
-good_pool(const struct compiled *compiled)
-{
-    assert_string_equal(compiled->errors, "");
-    assert_int_equal(compiled->record.header->pools, 1);
-    return &compiled->record.pools[0];
-}
 
 static void
 a_pool_without_settings_gets_the_defaults(void **state)
@@ -309,163 +298,6 @@ the_serial_names_the_content(void **state)
     compiled_fini(&other);
 }
 
-enum { POOLS = 5000 };
-
-/* A file of 5,000 pools; free. */
-static char *
-text_of_many_pools(void)
-{
-    enum { ROOM = 512 };
-    char *text = malloc(POOLS * ROOM);
-    assert_non_null(text);
-    size_t at = (size_t)sprintf(text, "{\"pools\": {");
-    for (int i = 0; i < POOLS; i++)
-        at += (size_t)sprintf(
-            text + at,
-            "%s\"application-%d\": {\"command\": [\"/usr/bin/server\", \"--config\", "
-            "\"/etc/server.conf\"], \"directory\": \"/srv/applications\", \"environment\": "
-            "{\"LANG\": \"de_DE.UTF-8\", \"MODE\": \"production\"}, %s, \"listen\": "
-            "[\"127.0.%d.%d:80\"]}",
-            i == 0 ? "" : ", ", i, identity(), i / 250, i % 250);
-    at += (size_t)sprintf(text + at, "}}");
-    assert_true(at < LOAD_FILE_MAX);
-    return text;
-}
-
-/* The engine's budget is 2.4 KiB a pool, of which its configuration may take 0.5. */
-static void
-five_thousand_pools_take_at_most_512_bytes_each(void **state)
-{
-    (void)state;
-    char *text = text_of_many_pools();
-    struct compiled compiled = compile(text);
-    assert_string_equal(compiled.errors, "");
-    assert_int_equal(compiled.record.header->pools, POOLS);
-    assert_int_equal(compiled.record.header->sockets, POOLS);
-    assert_true(compiled.result.size / POOLS <= 512);
-    /* Equal lists are one. */
-    assert_int_equal(compiled.record.pools[0].env.at, compiled.record.pools[4999].env.at);
-    assert_int_equal(compiled.record.pools[0].argv.at, compiled.record.pools[4999].argv.at);
-    compiled_fini(&compiled);
-    free(text);
-}
-
-static double
-seconds_of_cpu(void)
-{
-    struct timespec now;
-    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now), 0);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static void
-five_thousand_pools_load_in_under_a_second_first_and_again(void **state)
-{
-    (void)state;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_UNDEFINED__)
-    skip();
-#endif
-    char *text = text_of_many_pools();
-    double start = seconds_of_cpu();
-    struct compiled first = compile(text);
-    double loaded = seconds_of_cpu();
-    struct load_options options = {.config = "c.json", .in_force = &first.record};
-    struct load_result again;
-    struct err err;
-    assert_int_equal(load_compile_text(&options, text, strlen(text), &again, &err), 0);
-    double reloaded = seconds_of_cpu();
-    assert_int_equal(again.size, first.result.size);
-    assert_true(loaded - start < 1.0);
-    assert_true(reloaded - loaded < 1.0);
-    load_result_fini(&again);
-    compiled_fini(&first);
-    free(text);
-}
-
-static void
-as_root_the_identity_is_looked_up(void **state)
-{
-    (void)state;
-    if (geteuid() != 0)
-        skip();
-    struct compiled compiled =
-        compile("{\"pools\": {\"a\": {\"command\": [\"/x\"], \"identity\": {\"user\": \"daemon\"}},"
-                "\"b\": {\"command\": [\"/x\"], \"identity\": {\"user\": \"daemon\", \"group\": "
-                "\"bin\"}}}}");
-    assert_string_equal(compiled.errors, "");
-    const struct record_pool *pool = compiled.record.pools;
-    struct passwd *daemon = getpwnam("daemon");
-    assert_int_equal(pool[0].uid, daemon->pw_uid);
-    assert_int_equal(pool[0].gid, daemon->pw_gid);
-    assert_int_equal(pool[0].drop_privileges, 1);
-    assert_string_equal(record_text(&compiled.record, pool[0].user), "daemon");
-    assert_string_equal(variable(&compiled.record, &pool[0], "HOME"), daemon->pw_dir);
-    assert_true(pool[0].group_count >= 1);
-    uint32_t first;
-    memcpy(&first, compiled.record.text + pool[0].groups, sizeof first);
-    assert_int_equal(first, daemon->pw_gid);
-    assert_int_equal(pool[1].uid, daemon->pw_uid);
-    assert_int_not_equal(pool[1].gid, daemon->pw_gid);
-    compiled_fini(&compiled);
-}
-
-/* Runs body as user 65534 in a child; its exit status is the verdict. No assertion of cmocka in
- * there: it would carry on with the other tests in the child. */
-static int
-as_nobody(int (*body)(void))
-{
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        bool dropped = geteuid() != 0 ||
-                       (setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0);
-        _exit(dropped ? body() : 99);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-/* Whether the pool with this identity compiles to errors that hold want ("": to none). */
-static bool
-identity_gives(const char *user, const char *want)
-{
-    char text[256];
-    struct load_options options = {.config = "c.json"};
-    struct load_result result;
-    struct record record;
-    struct err err;
-    snprintf(text, sizeof text, "{\"pools\": {\"p\": {\"command\": [\"/x\"], \"identity\": {%s}}}}",
-             user);
-    if (load_compile_text(&options, text, strlen(text), &result, &err) != 0 ||
-        record_open(&record, result.image, result.size) != 0)
-        return false;
-    bool good = want[0] == '\0' ? record.header->errors == 0 && record.pools[0].uid == geteuid() &&
-                                      record.pools[0].drop_privileges == 0 &&
-                                      record.header->engine_uid == geteuid()
-                                : record.header->errors == 1 && strstr(record.text, want) != NULL;
-    load_result_fini(&result);
-    return good;
-}
-
-static int
-ordinary_identities(void)
-{
-    struct passwd *own = getpwuid(geteuid());
-    char named[64];
-    snprintf(named, sizeof named, "\"user\": \"%s\"", own == NULL ? "65534" : own->pw_name);
-    return (identity_gives("", "") ? 0 : 1) | (identity_gives(named, "") ? 0 : 2) |
-           (identity_gives("\"user\": \"root\"", "poold does not run as root") ? 0 : 4) |
-           (identity_gives("\"group\": \"tty\"", "poold does not run as root") ? 0 : 8);
-}
-
-static void
-an_ordinary_user_can_only_be_himself(void **state)
-{
-    (void)state;
-    assert_int_equal(as_nobody(ordinary_identities), 0);
-}
-
 /* Calls load_main in a child, with a link where the keeper puts it. Returns what that gave as the
  * first and only thing, -1: nothing. */
 static int
@@ -549,10 +381,6 @@ main(void)
         cmocka_unit_test(a_unix_path_may_have_107_bytes),
         cmocka_unit_test(no_pools_are_a_valid_configuration),
         cmocka_unit_test(the_serial_names_the_content),
-        cmocka_unit_test(five_thousand_pools_take_at_most_512_bytes_each),
-        cmocka_unit_test(five_thousand_pools_load_in_under_a_second_first_and_again),
-        cmocka_unit_test(as_root_the_identity_is_looked_up),
-        cmocka_unit_test(an_ordinary_user_can_only_be_himself),
         cmocka_unit_test(a_load_while_poold_runs_gives_a_sealed_record_and_makes_no_directory),
     };
     return cmocka_run_group_tests_name("load", tests, NULL, NULL) != 0;
