@@ -18,7 +18,7 @@ recycle_mark(struct core *core, uint32_t worker, enum cause cause)
     w->leave = (uint8_t)cause;
     if (reason_event(cause) == 0 || known)
         return;
-    w->reasons_told |= w->reasons & (uint16_t)(1u << cause);
+    w->reasons_told = (uint16_t)(w->reasons_told | (w->reasons & 1u << cause));
     struct action *action = tell_worker(core, reason_event(cause), worker);
     action->cause = cause;
     recycle_say_measured(w, action);
