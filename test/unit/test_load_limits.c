@@ -71,7 +71,7 @@ static const char *const cases[][2] = {
     {"\"limits\": {\"cpu\": \"1h\"}", "started with 1000 s "},
     {"\"limits\": {\"nice\": 19}", ""},
     {"\"limits\": {\"nice\": 18}", "/limits/nice: found the number 18, but poold was started "
-                                  "with 19 and may not go beyond it without CAP_SYS_NICE"},
+                                   "with 19 and may not go beyond it without CAP_SYS_NICE"},
     {"\"limits\": {\"oom_score_adjust\": 300}", ""},
     {"\"limits\": {\"oom_score_adjust\": -1}", "CAP_SYS_RESOURCE"}};
 
@@ -79,7 +79,8 @@ static const char *const cases[][2] = {
 static int
 give_up_rights_and_try(void)
 {
-    const struct rlimit nofile = {100, 100}, queue = {1024, 1024}, cpu = {1000, 1000}, none = {0, 0};
+    const struct rlimit nofile = {100, 100}, queue = {1024, 1024}, cpu = {1000, 1000},
+                        none = {0, 0};
     if (setrlimit(RLIMIT_NOFILE, &nofile) != 0 || setrlimit(RLIMIT_MSGQUEUE, &queue) != 0 ||
         setrlimit(RLIMIT_CPU, &cpu) != 0 || setrlimit(RLIMIT_NICE, &none) != 0 ||
         setpriority(PRIO_PROCESS, 0, 19) != 0 ||
