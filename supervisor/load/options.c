@@ -44,6 +44,22 @@ runtime_set(struct options *options, const char *given)
     return EXIT_USAGE;
 }
 
+/* Absolute too: it is what the last good configuration is known by, and a relative one would mean another
+ * file in another directory. What is too long for that stays as it is, and cannot be opened anyhow. */
+static void
+config_set(struct options *options)
+{
+    const char *given = options->load.config;
+    char here[PATH_MAX];
+    if (given == NULL || given[0] == '\0' || given[0] == '/' || getcwd(here, sizeof here) == NULL ||
+        strlen(here) + 1 + strlen(given) >= sizeof options->config)
+        return;
+    memcpy(options->config, here, strlen(here));
+    options->config[strlen(here)] = '/';
+    memcpy(options->config + strlen(here) + 1, given, strlen(given) + 1);
+    options->load.config = options->config;
+}
+
 /* Without a home there is none: then nothing is kept, and that is said when something should be. */
 static void
 state_set(struct options *options)
@@ -96,6 +112,8 @@ options_read(struct options *out, int argc, char **argv)
         }
     }
     state_set(out);
+    if (out->asked == ASKED_TO_RUN)
+        config_set(out);
     if (optind >= argc)
         return out->asked == ASKED_TO_RUN ? runtime_set(out, runtime) : -1;
     fprintf(stderr, "poold: what is '%s'? There are only options\n", argv[optind]);

@@ -13,7 +13,7 @@ struct options {
     enum asked asked;
     struct load_options load; /* its runtime is set when asked to run */
     char runtime[RECORD_RUNTIME_MAX + 1];
-    char state[PATH_MAX];
+    char state[PATH_MAX], config[PATH_MAX];
 };
 
 /* Reads argv, whose strings it borrows; load borrows from out too. Returns -1 to go on, else the

@@ -1,5 +1,6 @@
 """test_last_good.py - a poold that finds a bad file at its start runs what was good last."""
 
+import json
 import os
 import re
 import shutil
@@ -106,6 +107,33 @@ def without_a_last_good_one_a_bad_file_is_the_end(box):
     poold.wait_end(status=78)
     assert "the configuration has 2 errors; nothing was started" in poold.log()
     assert not os.path.exists(kept(poold))
+
+
+@claim(needs=("env",))
+def a_relative_path_means_the_same_file_from_the_same_directory_only(box):
+    for name in "a", "b":
+        os.mkdir(box.path(name))
+    good = json.dumps(box.config(one(box)))
+    for name, text in ("a/p.json", good), ("b/p.json", BAD):
+        with open(box.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def start(name):
+        return box.poold_raw(None, prefix=("env", "-C", box.path(name)),
+                             options=("--config", "p.json"))
+
+    poold = start("a").wait_answering()
+    wait_kept(poold)
+    assert poold.supervisor()["config"]["path"] == box.path("a/p.json"), poold.supervisor()
+    poold.stop()
+    other = start("b")
+    other.wait_end(status=78)
+    assert f"of {box.path('a/p.json')}" in other.log(), other.log()
+    with open(box.path("a/p.json"), "w", encoding="utf-8") as file:
+        file.write(BAD)
+    poold = start("a").wait_answering()
+    assert poold.supervisor()["config"]["errors"] == 2
+    poold.stop()
 
 
 @claim()
