@@ -156,7 +156,7 @@ $(EXAMPLE_WORKERS): $(B)/test/example_%: $(B)/o/worker/lib/examples/%.o $(B)/lib
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ \
 	    $(if $(filter %/libuv.o,$^),-luv) $(if $(filter %/libevent.o,$^),-levent_core) -pthread
 $(B)/o/worker/lib/examples/%.o: CPPFLAGS += -Iworker/lib
-$(B)/test/fuzz_config: $(B)/test/%: $(B)/o/test/fuzz/%.o $(B)/o/test/fuzz/driver.o $(B)/library.a
+$(B)/test/fuzz_config $(B)/test/fuzz_message: $(B)/test/%: $(B)/o/test/fuzz/%.o $(B)/o/test/fuzz/driver.o $(B)/library.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(LINKHARD) -o $@ $^ -luv -ljansson
 $(B)/test/fuzz_http: $(B)/test/%: $(B)/o/test/fuzz/%.o $(B)/o/test/fuzz/driver.o $(B)/host.a \
@@ -215,16 +215,20 @@ unit: $(TESTS) $(FIXTURES) $(EXAMPLE_WORKERS) $(MODULES) $(PROGRAMS) ## the unit
 
 fuzz-short: $(FUZZERS) ## the fuzz targets over their corpus, its prefixes, and RUNS=10000 mutations
 	@$(B)/test/fuzz_config $(RUNS) $(FUZZ_SEED) test/fuzz/config.dict test/fuzz/corpus/*
+	@$(B)/test/fuzz_message $(RUNS) $(FUZZ_SEED) test/fuzz/message.dict test/fuzz/corpus_message/*
 	$(if $(HAVE_HTTP),@$(B)/test/fuzz_http $(RUNS) $(FUZZ_SEED) test/fuzz/http.dict test/fuzz/corpus_http/*)
 
 FUZZCC := clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -std=gnu11 -I. -D_GNU_SOURCE
 fuzz: ## the fuzz targets under libFuzzer and two sanitizers, jansson too, for SECONDS=60; needs clang
-	@mkdir -p build/fuzz/corpus build/fuzz/corpus_http
+	@mkdir -p build/fuzz/corpus build/fuzz/corpus_http build/fuzz/corpus_message
 	jansson=$$(test/fuzz/jansson build/fuzz/jansson) && $(FUZZCC) \
 	    -DPOOLD_VERSION='"$(VERSION)"' -DPOOLD_SYSCONFDIR='"/etc"' -DPOOLD_LIBEXECDIR='"/usr"' \
 	    test/fuzz/fuzz_config.c $(LOAD) $(COMMON) $(SHARED) $$jansson -o build/fuzz/fuzz_config
 	build/fuzz/fuzz_config -dict=test/fuzz/config.dict -max_len=4096 -timeout=20 \
 	    -max_total_time=$(or $(SECONDS),60) build/fuzz/corpus test/fuzz/corpus
+	$(FUZZCC) test/fuzz/fuzz_message.c common/message.c -o build/fuzz/fuzz_message
+	build/fuzz/fuzz_message -dict=test/fuzz/message.dict -max_len=8192 -timeout=20 \
+	    -max_total_time=$(or $(SECONDS),60) build/fuzz/corpus_message test/fuzz/corpus_message
 	$(FUZZCC) -DPOOLD_VERSION='"$(VERSION)"' test/fuzz/fuzz_http.c $(filter-out %/main.c,$(HOST)) $(FEW) $(POOLWORKER) \
 	    -lmicrohttpd -pthread -o build/fuzz/fuzz_http
 	build/fuzz/fuzz_http -dict=test/fuzz/http.dict -max_len=4096 -timeout=20 \
@@ -244,6 +248,12 @@ asan: ## unit tests and simulator under the address sanitizer
 
 ubsan: ## unit tests and simulator under the undefined-behaviour sanitizer
 	@$(MAKE) --no-print-directory VARIANT=ubsan SANITIZE=undefined unit sim fuzz-short SEEDS=50
+
+tsan: ## the tests of libpoolworker under the thread sanitizer
+	@$(MAKE) --no-print-directory VARIANT=tsan SANITIZE=thread unit-poolworker
+
+unit-poolworker: $(filter %/test_poolworker %/test_poolworker_%,$(TESTS))
+	@test/unit/run $^
 
 lint: all $(B)/library.a ## purity of the core, who includes whom, manual pages, file and line limits
 	@test/lint/run $(B)
@@ -317,7 +327,7 @@ say = $(if $(V),,@printf '  %-4s %s\n' '$(1)' '$(2)')
 
 -include $(shell find $(B)/o -name '*.d' 2>/dev/null)
 
-.PHONY: force all run check check-fast check-real unit sim fuzz fuzz-short mutants bench asan ubsan lint format install \
+.PHONY: force all run check check-fast check-real unit sim fuzz fuzz-short mutants bench asan ubsan tsan unit-poolworker lint format install \
         uninstall dist clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
