@@ -22,7 +22,7 @@ option_set(int fd, int option, int value)
     return setsockopt(fd, SOL_SOCKET, option, &value, sizeof value) == 0;
 }
 
-/* Of all listeners in force that have the port. Returns whether there is one. */
+/* Of all our listeners in force that have the port. Returns whether there is one. */
 static bool
 port_share(struct keeper *k, in_port_t port, int on)
 {
@@ -31,7 +31,8 @@ port_share(struct keeper *k, in_port_t port, int on)
     for (uint32_t i = 0; i < k->record.header->sockets; i++) {
         const struct record_socket *record = &k->record.sockets[i];
         memcpy(&in, record->sockaddr, sizeof in);
-        if (k->sockets[i].fd < 0 || record->family == AF_UNIX || in.sin_port != port)
+        if (k->sockets[i].fd < 0 || k->sockets[i].given || record->family == AF_UNIX ||
+            in.sin_port != port)
             continue;
         k->sockets[i].in_the_way = true;
         found |= option_set(k->sockets[i].fd, SO_REUSEPORT, on);
@@ -58,7 +59,6 @@ bind_try(const struct record_socket *record, int share, int interface)
 int
 socket_bind_beside(struct keeper *k, int fd, const struct record_socket *record)
 {
-    static const struct in6_addr every6;
     const struct sockaddr *address = (const struct sockaddr *)(const void *)record->sockaddr;
     struct record_socket nobody = {.family = AF_INET, .length = sizeof(struct sockaddr_in)};
     struct sockaddr_in in, away = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(NOBODY)};
@@ -66,7 +66,7 @@ socket_bind_beside(struct keeper *k, int fd, const struct record_socket *record)
     memcpy(&in, record->sockaddr, sizeof in);
     memcpy(&in6, record->sockaddr, sizeof in6);
     bool every = record->family == AF_INET ? in.sin_addr.s_addr == htonl(INADDR_ANY)
-                                           : memcmp(&in6.sin6_addr, &every6, sizeof every6) == 0;
+                                           : IN6_IS_ADDR_UNSPECIFIED(&in6.sin6_addr);
     away.sin_port = in.sin_port; /* at the same place in both families */
     memcpy(nobody.sockaddr, &away, sizeof away);
     bool done = port_share(k, in.sin_port, 1) && option_set(fd, SO_REUSEPORT, 1) &&
