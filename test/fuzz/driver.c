@@ -109,7 +109,8 @@ splice(struct input *input, size_t at, size_t remove, const uint8_t *insert, siz
     if (input->len - remove + count > SIZE_MAX_)
         return;
     memmove(input->bytes + at + count, input->bytes + at + remove, input->len - at - remove);
-    memcpy(input->bytes + at, insert, count);
+    if (count > 0)
+        memcpy(input->bytes + at, insert, count);
     input->len = input->len - remove + count;
 }
 
