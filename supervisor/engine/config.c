@@ -148,20 +148,18 @@ config_resume(struct config *config)
     struct event_fields fields = {0};
     if (!stops->apply)
         return;
-    if (shell->stopping) { /* nothing would come of it but another death */
-        *stops = (struct state_stops){.fed = stops->fed, .outside = stops->outside};
-        return;
-    }
-    if (++stops->apply_deaths < APPLY_DEATHS_MAX) {
+    if (!shell->stopping && ++stops->apply_deaths < APPLY_DEATHS_MAX) {
         config_ask(config, true);
         return;
     }
-    fields_string(&fields, "file", record_text(&shell->record, shell->record.header->source));
-    events_emit(shell->events, EVENT_CONFIG_INVALID, NULL, (struct worker_id){0}, &fields,
-                "the configuration's files are not applied any more: the engine ended %u times "
-                "while they were, its last words are on poold's standard error; what was in force "
-                "goes on (poolctl config diff); mend the files, then poolctl config apply",
-                stops->apply_deaths);
+    /* Short: the ring keeps some 200 bytes of it. One that is stopping gives up without a word. */
+    if (!shell->stopping) {
+        fields_string(&fields, "file", record_text(&shell->record, shell->record.header->source));
+        events_emit(shell->events, EVENT_CONFIG_INVALID, NULL, (struct worker_id){0}, &fields,
+                    "the files are not applied any more: the engine ended %u times while they were "
+                    "(standard error says why); mend them, then poolctl config apply",
+                    stops->apply_deaths);
+    }
     stops->apply = false;
     stops->apply_deaths = 0;
 }
@@ -220,7 +218,7 @@ fits(struct config *config)
     return config->why[0] == '\0';
 }
 
-/* A place that another pool gets must be empty: names of workers and events are by place. */
+/* A place that another pool gets must be empty: who drains there would be told of by the new name. */
 static void
 check_hands(struct config *config, uint32_t place)
 {

@@ -418,8 +418,10 @@ an_apply_that_ends_three_engines_is_given_up(void **state)
     assert_true(when_another_life_begins());
     assert_true(when_another_life_begins());
     assert_false(when_another_life_begins());
-    assert_non_null(strstr(told, "the engine ended 3 times while they were"));
-    assert_non_null(strstr(told, "poolctl config apply"));
+    struct event_seen kept; /* what poolctl events shows is cut to fit the ring */
+    assert_true(events_get(shell.events, events_next(shell.events) - 1, &kept));
+    assert_non_null(strstr(kept.text, "the engine ended 3 times while they were"));
+    assert_non_null(strstr(kept.text, "then poolctl config apply"));
     assert_false(when_another_life_begins());
     assert_null(strstr(told, "the engine ended")); /* told once */
     config_ask(shell.config, true);                /* whoever asks again gets as much */
