@@ -56,7 +56,8 @@ struct output_file {
     const struct output_host *host;
     char *path;
     uint32_t slot;      /* its owner's */
-    uint32_t pools;     /* its owner's: whose output goes there */
+    uint32_t pools;     /* its owner's: how many name it */
+    uint32_t pool;      /* its owner's: one that names it, or did */
     uint32_t waiting;   /* the reader's: first of the workers that wait for room, handle + 1 */
     uint64_t request;   /* its owner's: of the question that is to be answered; 0: none */
     bool asks, reopens; /* its owner's */

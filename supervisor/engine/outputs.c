@@ -20,12 +20,14 @@ struct outputs {
     outputs_resume_fn *resume;
     void *resume_ctx;
     uint32_t pools_max;
-    uint8_t *kinds;             /* of pools: enum output */
-    uint32_t *slots;            /* of pools: file + 1; 0: none */
-    struct output_file **files; /* [pools_max]: no more can be named; NULL: none at that slot */
-    uint32_t files_used;        /* slots below it were ever in use */
-    struct map by_path;         /* hash of a path: slot; the slot may be another's by now */
-    struct heap due;            /* files */
+    uint8_t *kinds;  /* of pools: enum output */
+    uint32_t *slots; /* of pools: file + 1; 0: none */
+    struct output_file *
+        *files;          /* twice as many as pools: some are written to their end, and named by
+                                   none; NULL: none at that slot */
+    uint32_t files_used; /* slots below it were ever in use */
+    struct map by_path;  /* hash of a path: slot; the slot may be another's by now */
+    struct heap due;     /* files */
     uint32_t next; /* of the files that are asked for again, while some of them may `ask`; NONE */
     /* SIGUSR1, from the signal to the last answer. */
     bool reopening;
@@ -34,14 +36,23 @@ struct outputs {
 
 /* --- asking the keeper */
 
-/* A pool of the configuration in force that names the file; NONE. */
+static bool
+pool_names(const struct record *record, uint32_t pool, const struct output_file *file)
+{
+    return pool < record->header->pools && record->pools[pool].output == OUTPUT_FILE &&
+           strcmp(record_text(record, record->pools[pool].output_path), file->path) == 0;
+}
+
+/* A pool of the configuration in force that names the file: nearly always the one that was told of it
+ * last. NONE: none does. */
 static uint32_t
 pool_naming(const struct outputs *outputs, const struct output_file *file)
 {
     const struct record *record = shell_record(outputs->shell);
+    if (pool_names(record, file->pool, file))
+        return file->pool;
     for (uint32_t i = 0; i < record->header->pools; i++) {
-        if (record->pools[i].output == OUTPUT_FILE &&
-            strcmp(record_text(record, record->pools[i].output_path), file->path) == 0)
+        if (pool_names(record, i, file))
             return i;
     }
     return NONE;
@@ -121,10 +132,11 @@ file_get(struct outputs *outputs, uint32_t pool, const char *path)
 {
     uint64_t hash = hash_mix(hash_bytes(HASH_START, path, strlen(path)));
     struct output_file *file = file_find(outputs, hash, path);
-    uint32_t slot = slot_free(outputs);
-    if (file != NULL || slot == 2 * outputs->pools_max ||
-        map_put(&outputs->by_path, hash, slot) != 0)
+    if (file != NULL)
         return file;
+    uint32_t slot = slot_free(outputs);
+    if (slot == 2 * outputs->pools_max || map_put(&outputs->by_path, hash, slot) != 0)
+        return NULL;
     file = output_file_create(&outputs->host, path, slot);
     if (file == NULL)
         return NULL;
@@ -143,8 +155,10 @@ pool_set(struct outputs *outputs, uint32_t pool, enum output kind, struct output
     outputs_of(outputs, pool, &before);
     outputs->kinds[pool] = (uint8_t)kind;
     outputs->slots[pool] = file != NULL ? file->slot + 1 : 0;
-    if (file != NULL)
+    if (file != NULL) {
         file->pools++;
+        file->pool = pool;
+    }
     if (before != NULL && --before->pools == 0)
         on_changed(outputs, before);
 }

@@ -67,6 +67,11 @@ def assert_each_line_once(paths, lines, workers):
         assert seen == wanted, (worker, len(seen), len(wanted))
 
 
+def says_end(poold, worker):
+    """Whether the one worker of web is that one and has printed all."""
+    return poold.worker("web")["last_line"] == f"{worker} end"
+
+
 def files_open(pid, path):
     """How many descriptors of the process are that path."""
     count = 0
@@ -411,7 +416,7 @@ def an_engine_that_is_killed_under_load_doubles_no_line(box):
         assert not is_whole or line not in seen, f"doubled: {line}"
         seen.add(line)
     assert broken <= 5 * 2 * workers, "where the engine was killed a line may be cut, no other"
-    assert len(seen) > lines, f"only {len(seen)} of {lines * workers} lines"
+    assert len(seen) > 1000, f"only {len(seen)} of {lines * workers} lines"
 
 
 IN_TMPFS = 'mount -t tmpfs -o size=200k,mode=755 none "$0" && exec "$@"'
@@ -436,8 +441,7 @@ def a_full_disk_is_told_once_costs_no_worker_and_is_written_again(box):
     running = box.load(address)
     poold.wait_state("web", "started")
     pid = poold.worker("web")["pid"]
-    wait_until(lambda: poold.worker("web")["last_line"].endswith("end"), 30,
-               "a worker that a full disk does not stop")
+    wait_until(lambda: says_end(poold, "0.1"), 30, "a worker that a full disk does not stop")
     os.rename(inside, inside + ".1")
     poold.send_signal(signal.SIGUSR1)
     poold.wait_event(6050, signal=signal.SIGUSR1)
@@ -459,7 +463,7 @@ def a_full_disk_is_told_once_costs_no_worker_and_is_written_again(box):
     assert lines == [b"0.1 %d." % i for i in range(len(lines))]
     # The successor fills it again; neither it nor the end of poold waits for the disk.
     poold.ctl("recycle", "web", "--wait")
-    wait_until(lambda: poold.worker("web")["last_line"].endswith("end"), 30, "the successor's end")
+    wait_until(lambda: says_end(poold, "0.2"), 30, "the successor's end")
     assert len(poold.events(6062)) == 2
     poold.stop()
     assert "are lost: poold ends" in poold.log()
@@ -483,7 +487,7 @@ def a_disk_that_hangs_holds_up_no_worker_no_recycle_and_no_stop(box):
         raise Skip(f"nobody may be traced here: {error}") from None
     failed = poold.wait_event(6062)
     assert "has not answered for a second" in failed["text"], failed
-    wait_until(lambda: poold.worker("web")["last_line"] == "0.1 end", 30, "a worker that goes on")
+    wait_until(lambda: says_end(poold, "0.1"), 30, "a worker that goes on")
     poold.ctl("recycle", "web", "--wait")
     hung.__exit__()
     restored = poold.wait_event(6063)
