@@ -3,25 +3,6 @@
 
 #include <sys/stat.h>
 
-static const struct record_pool *
-good_pool(const struct compiled *compiled)
-{
-    assert_string_equal(compiled->errors, "");
-    assert_int_equal(compiled->record.header->pools, 1);
-    return &compiled->record.pools[0];
-}
-
-/* The pool with these members is refused with these words, and nothing else. */
-static void
-expect_refused(const char *members, const char *want)
-{
-    struct compiled compiled = compile_pool(members);
-    if (strstr(compiled.errors, want) == NULL)
-        fail_msg("%s\ngives: %s\nand not: %s", members, compiled.errors, want);
-    assert_int_equal(compiled.record.header->errors, 1);
-    compiled_fini(&compiled);
-}
-
 static void
 output_is_a_word_or_the_path_of_a_file(void **state)
 {
