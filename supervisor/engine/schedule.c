@@ -113,8 +113,10 @@ schedule_compute(struct schedule *schedule, uint32_t pool, int64_t after)
 void
 schedule_pool(struct schedule *schedule, uint32_t pool, bool new_engine)
 {
-    uint64_t before = heap_first_key(&schedule->next);
-    if (heap_key(&schedule->next, pool) <= (uint64_t)now_s())
+    uint64_t before = heap_first_key(&schedule->next), own = heap_key(&schedule->next, pool);
+    if (own == UINT64_MAX && shell_record(schedule->shell)->pools[pool].schedule_count == 0)
+        return;
+    if (own <= (uint64_t)now_s())
         return; /* one has just come, and is told at the end of this turn */
     tzset();
     schedule_compute(schedule, pool, now_s() - (new_engine ? MISSED_S : 0));
