@@ -86,7 +86,7 @@ const struct record_socket *
 shell_bind_failed(const struct shell *shell, uint32_t pool)
 {
     uint32_t socket = shell->pools[pool].bind_failed;
-    return socket == NONE ? NULL : &shell->record.sockets[socket];
+    return socket == 0 ? NULL : &shell->record.sockets[socket - 1];
 }
 
 void
