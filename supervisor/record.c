@@ -21,6 +21,7 @@ static bool array_is_inside(const struct record *record, uint32_t at, uint32_t c
 static bool lists_are_sound(const struct record *record, const struct record_pool *pool);
 static bool runtime_is_sound(const struct record *record);
 static bool sockets_are_its_own(const struct record *record, uint32_t index);
+static bool control_is_sound(const struct record *record);
 static bool pool_is_sound(const struct record *record, uint32_t index);
 static bool settings_are_sound(const struct pool_settings *settings);
 static bool output_is_sound(const struct record *record, const struct record_pool *pool);
@@ -55,6 +56,16 @@ record_open(struct record *out, const void *map, size_t size)
     return 0;
 }
 
+const char *
+record_role_name(enum role role)
+{
+#define ROLE_NAME_(n, s) s,
+    static const char *const names[ROLE_COUNT] = {ROLES(ROLE_NAME_)};
+#undef ROLE_NAME_
+    assert(role < ROLE_COUNT);
+    return names[role];
+}
+
 /* The three areas fill the map exactly, and the text ends with NUL: then every offset inside it is
  * the start of a string that ends. */
 static bool
@@ -79,8 +90,8 @@ header_is_sound(const struct record *record)
         return false;
     if (!strings_are_sound(record, &header->engine) ||
         header->engine.count > RECORD_ENGINE_WORDS_MAX ||
-        (header->engine.count > 0 && !runtime_is_sound(record)) ||
-        header->places > RECORD_PLACES_MAX || header->pidfds > 1)
+        (header->engine.count > 0 && (!runtime_is_sound(record) || header->control == 0)) ||
+        !control_is_sound(record) || header->places > RECORD_PLACES_MAX || header->pidfds > 1)
         return false;
     return text_is_inside(record, header->warning_text) &&
            text_is_inside(record, header->advice_text) &&
@@ -139,6 +150,24 @@ sockets_are_its_own(const struct record *record, uint32_t index)
         return false;
     for (uint32_t i = 0; i < pool->socket_count; i++) {
         if (record->sockets[pool->socket_first + i].pool != index)
+            return false;
+    }
+    return true;
+}
+
+static bool
+control_is_sound(const struct record *record)
+{
+    const struct record_header *header = record->header;
+    if (header->control > header->sockets ||
+        (header->control > 0 &&
+         (record_control(record)->pool != NONE || record_control(record)->family != AF_UNIX)) ||
+        !array_is_inside(record, header->roles, header->role_count, sizeof(struct record_role), 4))
+        return false;
+    for (uint32_t i = 0; i < header->role_count; i++) {
+        struct record_role role = record_role_at(record, i);
+        if (role.role == ROLE_NONE || role.role >= ROLE_COUNT || role.is_group > 1 ||
+            !text_is_inside(record, role.name))
             return false;
     }
     return true;
@@ -210,8 +239,9 @@ socket_is_sound(const struct record *record, uint32_t index)
 {
     const struct record_socket *socket = &record->sockets[index];
     if (!text_is_inside(record, socket->name) || !text_is_inside(record, socket->address) ||
-        socket->pool >= record->header->pools || socket->dual > 1 || socket->blocking > 1 ||
-        socket->mode > 07777)
+        socket->dual > 1 || socket->blocking > 1 || socket->mode > 07777)
+        return false;
+    if (socket->pool >= record->header->pools && socket != record_control(record))
         return false;
     uint16_t family; /* the address must be of the family that its record says */
     memcpy(&family, socket->sockaddr, sizeof family);

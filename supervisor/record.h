@@ -12,7 +12,7 @@
 #include "supervisor/core/settings.h"
 
 #define RECORD_MAGIC       "poold.cf"
-#define RECORD_VERSION     7u
+#define RECORD_VERSION     8u
 #define SOCKETS_A_POOL_MAX 64u
 /* "/w/" and 32 digits, the name of a notify socket, must fit in a socket address with it. */
 #define RECORD_RUNTIME_MAX      60u
@@ -53,8 +53,7 @@ struct record_header {
     uint32_t engine_user;            /* text: the name */
     uint32_t starts_max;             /* limits.starts: 2 x the CPUs that poold may use */
     uint32_t recycles_max;           /* limits.recycles; 0: none */
-    uint32_t unused;
-    uint32_t source;              /* text: the path of the main file */
+    uint32_t source;                 /* text: the path of the main file */
     uint32_t pools_max;           /* most places that a later load may come to; the first load sets
                                      it, each later one keeps it, for what is sized by it lives on */
     uint32_t pools_present;       /* pools that are there: places with `present` */
@@ -63,6 +62,10 @@ struct record_header {
     uint32_t error_text;          /* text; "" without */
     uint32_t runtime;             /* text: absolute path of the runtime directory, at most
                                      RECORD_RUNTIME_MAX bytes */
+    uint32_t control;             /* socket record + 1: the control socket, the one socket of no
+                                     pool (its `pool` is NONE); 0: none, not meant for a keeper */
+    uint32_t roles, role_count;   /* text offset (multiple of 4) of struct record_role, in the order
+                                     of the file: who may do what over the control socket */
     struct record_strings engine; /* argv that makes poold-exec the engine (spec.h), at most
                                      RECORD_ENGINE_WORDS_MAX; count 0: not meant for a keeper */
     uint32_t nofile;              /* the limit of open files that the keeper raises its own to */
@@ -95,6 +98,29 @@ enum handoff { HANDOFFS(HANDOFF_) HANDOFF_COUNT };
 enum output { OUTPUTS(OUTPUT_) OUTPUT_COUNT };
 #undef HANDOFF_
 #undef OUTPUT_
+
+/* Who may do what over the control socket; each may all that those above it may. */
+/* clang-format off */
+#define ROLES(X)                                                                                \
+    X(NONE,     "none")                                                                         \
+    X(VIEWER,   "viewer")                                                                       \
+    X(OPERATOR, "operator")                                                                     \
+    X(ADMIN,    "admin")
+/* clang-format on */
+#define ROLE_(n, s) ROLE_##n,
+enum role { ROLES(ROLE_) ROLE_COUNT };
+#undef ROLE_
+const char *record_role_name(enum role);
+
+/* One name of control.admin, control.operator or control.viewer. Root, and the user that poold was
+ * started as, need none. */
+struct record_role {
+    uint32_t id;      /* uid or gid */
+    uint32_t name;    /* text: as the file says it, a group's with its "@" */
+    uint8_t role;     /* enum role, not NONE */
+    uint8_t is_group; /* bool */
+    uint8_t reserved[2];
+};
 
 /* A resource limit of the workers, by RLIMIT_* number. */
 struct record_limit {
@@ -152,7 +178,7 @@ struct record_pool {
 };
 
 struct record_socket {
-    uint32_t pool;
+    uint32_t pool;    /* NONE: the control socket */
     uint32_t name;    /* text: for LISTEN_FDNAMES */
     uint32_t address; /* text: as the file says it, for messages and FDNAMES */
     uint32_t backlog;
@@ -220,6 +246,30 @@ record_time_at(const struct record *record, const struct record_pool *pool, uint
     assert(i < pool->schedule_count);
     __builtin_memcpy(&minute, record->text + pool->schedule + i * sizeof minute, sizeof minute);
     return minute;
+}
+
+static inline struct record_role
+record_role_at(const struct record *record, uint32_t i)
+{
+    struct record_role role;
+    assert(i < record->header->role_count);
+    __builtin_memcpy(&role, record->text + record->header->roles + i * sizeof role, sizeof role);
+    return role;
+}
+
+/* The control socket; NULL: the configuration is not meant for a keeper. */
+static inline const struct record_socket *
+record_control(const struct record *record)
+{
+    uint32_t control = record->header->control;
+    return control == 0 ? NULL : &record->sockets[control - 1];
+}
+
+/* How many sockets pools have. */
+static inline uint32_t
+record_pool_sockets(const struct record_header *header)
+{
+    return header->sockets - (header->control > 0);
 }
 
 static inline struct record_value

@@ -9,7 +9,7 @@
 
 #include "common/base.h"
 
-#define VERB_VERSION 1u
+#define VERB_VERSION 2u
 
 /* clang-format off */
 /* Engine to keeper. */
@@ -58,7 +58,8 @@
                         many TERM and INT have come in all; said again to each new engine   */ \
     X(LOADED)        /* error (0: there is one; errors in the files are in it; EBUSY: a load is  \
                         under way). Descriptor: the compiled configuration                 */ \
-    X(TAKEN)         /* error (ENOENT: there is nothing to take)                            */ \
+    X(TAKEN)         /* error (ENOENT: there is nothing to take). Descriptor: the control   \
+                        listener of what is in force now, perhaps the same as before       */ \
     X(KEPT)          /* error (0: it is stored; ECHILD: it is not, and why has been said; EBUSY: a \
                         LOAD or KEEP is under way)                                         */ \
     X(STRAY)         /* pid, name: a process that is nobody's worker ended as our child     */
@@ -150,12 +151,13 @@ _Static_assert(sizeof(struct verb) == 104, "a verb is 104 bytes on every machine
  * ends, with the loader's exit status. `--reload` gives a configuration alone; `--keep` gives the one
  * in force back, once it is stored. */
 #define LOADER_LINK_FD 3
+/* In the runtime directory: a symbolic link to the control socket, wherever that is. */
+#define CONTROL_LINK "control.link"
 /* The name of its process; as no exec can give it (a slash), it is not taken for a worker's stray. */
 #define LOADER_NAME "poold/load"
 enum loaded {
     LOADED_RUNTIME, /* the runtime directory */
     LOADED_LOCK,    /* the lock file in it, locked: the lock goes with the open file */
-    LOADED_CONTROL, /* the control socket, listening */
     LOADED_CONFIG,  /* memfd: the compiled configuration (record.h), sealed */
     LOADED_COUNT
 };

@@ -2,11 +2,13 @@
 #include "supervisor/ctl/ctl.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/text.h"
 
@@ -74,18 +76,38 @@ ctl_integer(const json_t *object, const char *key)
     return json_integer_value(json_object_get(object, key));
 }
 
+/* Where control.socket says another path, a link in the runtime directory leads there. The
+ * configuration is not asked: it may not be in force, and not everybody may read it. */
+static int
+open_socket(struct ctl *ctl, struct err *err)
+{
+    char link[PATH_MAX], path[PATH_MAX];
+    int r = connection_open(&ctl->connection, ctl->path, err);
+    if (r != -ENOENT || ctl->directory == NULL)
+        return r;
+    snprintf(link, sizeof link, "%s/control.link", ctl->directory);
+    ssize_t len = readlink(link, path, sizeof path - 1);
+    if (len <= 0)
+        return r;
+    path[len] = '\0';
+    return connection_open(&ctl->connection, path, err);
+}
+
 enum ctl_exit
 ctl_connect(struct ctl *ctl)
 {
     struct err err;
     if (ctl->connection != NULL)
         return CTL_DONE;
-    int r = connection_open(&ctl->connection, ctl->path, &err);
+    int r = open_socket(ctl, &err);
     if (r == 0)
         return CTL_DONE;
     if (r == -EACCES || r == -EPERM) {
-        ctl_complain(NULL, "the control socket is open to root and to the user who started poold",
-                     "%s", err.text);
+        ctl_complain(
+            NULL,
+            "the control socket is open to root, to the user who started poold, and to whom "
+            "control.admin, control.operator and control.viewer name",
+            "%s", err.text);
         return CTL_DENIED;
     }
     ctl_complain(NULL,
@@ -100,7 +122,7 @@ ctl_reconnect(struct ctl *ctl)
     struct err err;
     connection_close(&ctl->connection);
     for (int i = 0; i < RETRIES; i++) {
-        int r = connection_open(&ctl->connection, ctl->path, &err);
+        int r = open_socket(ctl, &err);
         if (r == 0)
             return true;
         if (r != -ECONNREFUSED && r != -ENOENT)
@@ -123,8 +145,10 @@ ctl_say_error(const char *subject, const json_t *error)
     const json_t *data = json_object_get(error, "data");
     const char *pool = ctl_string(data, "pool"), *nearest = ctl_string(data, "nearest");
     int64_t code = ctl_integer(error, "code");
-    char hint[256] = "";
-    if (nearest[0] != '\0')
+    char hint[640] = "";
+    if (code == CTL_DENIED)
+        snprintf(hint, sizeof hint, "%s", ctl_string(data, "how"));
+    else if (nearest[0] != '\0')
         snprintf(hint, sizeof hint, "did you mean \"%s\"?", nearest);
     else if (code == CTL_NO_POOL)
         snprintf(hint, sizeof hint, "\"poolctl status\" lists the pools");

@@ -21,7 +21,8 @@ enum ctl_exit {
 };
 
 struct ctl {
-    const char *path; /* of the socket */
+    const char *path;      /* of the socket */
+    const char *directory; /* the runtime directory, which leads to it; NULL: the path was given */
     bool json, colour;
     bool wait, follow;
     uint64_t timeout_ms; /* 0: none given */

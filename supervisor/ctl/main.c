@@ -122,16 +122,20 @@ verb_help(struct ctl *ctl)
 
 /* --- Where the socket is. */
 
+#define SYSTEM_DIRECTORY "/run/poold" /* of a poold that root started */
+
 static enum ctl_exit
 set_path(struct ctl *ctl, const char *directory)
 {
-    static char path[256];
+    static char path[256], own[256];
     int len = snprintf(path, sizeof path, "%s/control", directory);
     if (len < 0 || (size_t)len >= sizeof path) {
         ctl_complain(directory, NULL, "the path is too long");
         return CTL_USAGE;
     }
+    snprintf(own, sizeof own, "%s", directory);
     ctl->path = path;
+    ctl->directory = own;
     return CTL_DONE;
 }
 
@@ -154,14 +158,18 @@ set_default_path(struct ctl *ctl)
 {
     char directory[200];
     const char *runtime = getenv("XDG_RUNTIME_DIR");
+    struct stat st;
     if (getuid() == 0)
-        return set_path(ctl, "/run/poold");
-    if (runtime != NULL && runtime[0] == '/') {
+        return set_path(ctl, SYSTEM_DIRECTORY);
+    if (runtime != NULL && runtime[0] == '/')
         snprintf(directory, sizeof directory, "%.180s/poold", runtime);
-        return set_path(ctl, directory);
-    }
-    snprintf(directory, sizeof directory, "/tmp/poold-%u", (unsigned)getuid());
-    enum ctl_exit exit_status = check_owner(directory);
+    else
+        snprintf(directory, sizeof directory, "/tmp/poold-%u", (unsigned)getuid());
+    /* Who never had a poold of his own means the system's, where he may have a role. */
+    if (lstat(directory, &st) != 0 && stat(SYSTEM_DIRECTORY, &st) == 0)
+        return set_path(ctl, SYSTEM_DIRECTORY);
+    enum ctl_exit exit_status =
+        runtime != NULL && runtime[0] == '/' ? CTL_DONE : check_owner(directory);
     return exit_status == CTL_DONE ? set_path(ctl, directory) : exit_status;
 }
 

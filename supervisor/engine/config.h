@@ -53,7 +53,7 @@ void config_resume(struct config *);
 /* The keeper's answers; fd is taken. */
 void config_on_loaded(struct config *, const struct verb *, int fd);
 void config_on_bound(struct config *, const struct verb *);
-void config_on_taken(struct config *, const struct verb *);
+void config_on_taken(struct config *, const struct verb *, int fd);
 void config_on_kept(struct config *, const struct verb *);
 
 /* A bounded step of whatever is under way. Returns whether there is more to do without waiting. */

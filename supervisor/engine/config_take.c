@@ -16,10 +16,12 @@
 /* --- binding */
 
 /* Its workers have the sockets of the configuration in force: those that come are bound now, and not
- * when it starts. */
+ * when it starts. Of no pool is the control socket, which always is. */
 static bool
 pool_is_bound(const struct shell *shell, uint32_t pool)
 {
+    if (pool == NONE)
+        return true;
     if (pool >= shell->record.header->pools)
         return false;
     const struct record_pool *record = &shell->record.pools[pool];
@@ -81,7 +83,18 @@ own_socket_in_the_way(const struct shell *shell, const struct record_socket *wan
 }
 
 static void
-say_not_bound(struct config *config, const struct record_socket *socket, int error)
+say_control_not_bound(struct config *config, const struct record_socket *socket, int error)
+{
+    char holder[HOLDER_NAME_MAX] = "";
+    if (error == EADDRINUSE)
+        holder_find(socket, holder);
+    snprintf(config->why, sizeof config->why, "the control socket %s cannot be bound: %s%s%s",
+             record_text(&config->loaded, socket->address), strerror(error),
+             holder[0] == '\0' ? "" : "; what is there belongs to user ", holder);
+}
+
+static void
+say_pool_not_bound(struct config *config, const struct record_socket *socket, int error)
 {
     const struct record *after = &config->loaded, *before = &config->shell->record;
     const struct record_socket *own =
@@ -103,6 +116,15 @@ say_not_bound(struct config *config, const struct record_socket *socket, int err
              record_text(after, socket->address), strerror(error), who);
 }
 
+static void
+say_not_bound(struct config *config, const struct record_socket *socket, int error)
+{
+    if (socket->pool == NONE)
+        say_control_not_bound(config, socket, error);
+    else
+        say_pool_not_bound(config, socket, error);
+}
+
 void
 config_on_bound(struct config *config, const struct verb *verb)
 {
@@ -110,7 +132,7 @@ config_on_bound(struct config *config, const struct verb *verb)
     const struct record_socket *socket = &config->loaded.sockets[verb->index];
     config->binds_open--;
     /* Workers that are left alone would not know of what is bound in their way. */
-    if (verb->error == EADDRINUSE && !config->beside &&
+    if (verb->error == EADDRINUSE && !config->beside && socket->pool != NONE &&
         config->loaded.pools[socket->pool].settings.on_config_change &&
         own_socket_in_the_way(config->shell, socket) != NULL)
         config->crowded = true;
@@ -120,7 +142,7 @@ config_on_bound(struct config *config, const struct verb *verb)
 
 /* --- taking and telling */
 void
-config_on_taken(struct config *config, const struct verb *verb)
+config_on_taken(struct config *config, const struct verb *verb, int fd)
 {
     struct shell *shell = config->shell;
     assert(config->phase == TAKING);
@@ -131,6 +153,7 @@ config_on_taken(struct config *config, const struct verb *verb)
         return;
     }
     shell_swap_record(shell, &config->loaded, &config->room);
+    control_taken(shell->control, fd);
     config_tell_limits(shell);
     config_enter(config, TELLING);
 }

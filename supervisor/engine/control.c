@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/json.h"
@@ -46,6 +47,7 @@ control_create(struct control **out, struct shell *shell, int fd, struct err *er
 void
 control_open(struct control *control)
 {
+    control->is_open = true;
     io_watch_want(control->watch, IO_READ);
 }
 
@@ -121,69 +123,88 @@ control_clients_of(const struct control *control, uid_t uid)
 {
     uint32_t count = 0;
     for (const struct client *client = control->clients; client != NULL; client = client->next)
-        count += client->uid == uid;
+        count += client->peer.uid == uid;
     return count;
 }
 
-/* One line, if the socket takes it, and the door is shut. */
+/* One line, if the socket takes it, and the door is shut. data: the members that say more, or NULL;
+ * freed. */
 static void
-control_refuse(int fd, enum control_error error, const char *text)
+control_refuse(int fd, enum control_error error, struct json_out *data, const char *text)
 {
-    char line[256];
-    int len =
-        snprintf(line, sizeof line,
-                 "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":%d,\"message\":\"%s\"}}\n",
-                 (int)error, text);
-    assert(len > 0 && (size_t)len < sizeof line);
-    ssize_t sent = send(fd, line, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    struct json_out line = {0};
+    json_out_text(&line, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":");
+    json_out_open(&line, NULL, '{');
+    json_out_number(&line, "code", error);
+    json_out_string(&line, "message", text);
+    if (data != NULL) {
+        json_out_open(&line, "data", '{');
+        json_out_raw(&line, json_out_start(data), json_out_pending(data));
+        json_out_close(&line, '}');
+        json_out_fini(data);
+    }
+    json_out_text(&line, "}}\n");
+    ssize_t sent = line.failed ? -1
+                               : send(fd, json_out_start(&line), json_out_pending(&line),
+                                      MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)sent; /* a caller that does not read it sees the close */
+    json_out_fini(&line);
     close(fd);
 }
 
-/* A stranger was at the door: an event, at most one a second. */
 static void
-control_denied(struct control *control, const struct ucred *peer)
+control_refuse_stranger(struct control *control, int fd, const struct peer *peer)
 {
-    msec now = io_now();
-    if (now < control->denied_until)
-        return;
-    control->denied_until = now + 1000;
-    struct event_fields fields = {0};
-    fields_number(&fields, "uid", peer->uid);
-    fields_number(&fields, "pid", peer->pid);
-    fields_string(&fields, "method", "connect");
-    fields_string(&fields, "result", "denied");
-    events_emit(shell_events(control->shell), EVENT_CONTROL_COMMAND, NULL, (struct worker_id){0},
-                &fields, "user %u (pid %d) was refused at the control socket: it has no role",
-                (unsigned)peer->uid, (int)peer->pid);
+    struct json_out data = {0};
+    char who[ACCESS_WHO_MAX], text[ACCESS_WHO_MAX + 32];
+    access_denied(control, DENIED_STRANGER, peer, "connect", ROLE_VIEWER);
+    access_describe_refusal(control, &data, peer, ROLE_VIEWER);
+    snprintf(text, sizeof text, "%s has no role here", access_who(control, peer, who));
+    control_refuse(fd, ERROR_DENIED, &data, text);
 }
 
 static void
 control_admit(struct control *control, int fd)
 {
-    struct ucred peer;
-    socklen_t len = sizeof peer;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0) {
-        close(fd);
+    struct peer peer;
+    access_take(control, fd, &peer);
+    if (peer.role == ROLE_NONE) {
+        control_refuse_stranger(control, fd, &peer);
         return;
     }
-    enum control_role role = peer.uid == 0 || peer.uid == control->owner ? ROLE_ADMIN : ROLE_NONE;
-    if (role == ROLE_NONE) {
-        control_denied(control, &peer);
-        control_refuse(fd, ERROR_DENIED, "your user has no role here");
-        return;
-    }
-    uint32_t most = CONTROL_CLIENTS_MAX - (role == ROLE_ADMIN ? 0 : CONTROL_CLIENTS_ADMIN);
+    uint32_t most = CONTROL_CLIENTS_MAX - (peer.role == ROLE_ADMIN ? 0 : CONTROL_CLIENTS_ADMIN);
+    char text[160];
     if (control->client_count >= most) {
-        control_refuse(fd, ERROR_UNAVAILABLE, "too many clients are connected");
+        snprintf(text, sizeof text,
+                 "%u clients are connected, of at most %u, of which %u are kept for admins",
+                 control->client_count, CONTROL_CLIENTS_MAX, CONTROL_CLIENTS_ADMIN);
+        control_refuse(fd, ERROR_UNAVAILABLE, NULL, text);
         return;
     }
     if (control_clients_of(control, peer.uid) >= CONTROL_CLIENTS_USER) {
-        control_refuse(fd, ERROR_UNAVAILABLE, "your user has too many connections");
+        snprintf(text, sizeof text, "your user has %u connections, the most: close one",
+                 CONTROL_CLIENTS_USER);
+        control_refuse(fd, ERROR_UNAVAILABLE, NULL, text);
         return;
     }
-    if (client_create(control, fd, peer.uid, peer.pid, role) == NULL)
-        control_refuse(fd, ERROR_UNAVAILABLE, "out of memory");
+    if (client_create(control, fd, &peer) == NULL)
+        control_refuse(fd, ERROR_UNAVAILABLE, NULL, "out of memory");
+}
+
+/* Admits who waits, some at a time. False: for want of something nobody more can be. */
+static bool
+control_accept(struct control *control, uint32_t most)
+{
+    for (uint32_t i = 0; i < most; i++) {
+        int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0)
+            control_admit(control, fd);
+        else if (errno == EAGAIN)
+            return true;
+        else if (errno != EINTR && errno != ECONNABORTED)
+            return false;
+    }
+    return true;
 }
 
 static void
@@ -191,21 +212,51 @@ control_on_listener(void *ctx, unsigned events)
 {
     (void)events;
     struct control *control = ctx;
-    for (uint32_t i = 0; i < CONTROL_ACCEPTS_TURN; i++) {
-        int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd >= 0) {
-            control_admit(control, fd);
-            continue;
-        }
-        if (errno == EINTR || errno == ECONNABORTED)
-            continue;
-        if (errno == EAGAIN)
-            return;
-        /* No descriptor or no memory: the connection stays in the queue, and the socket readable.
-         * Looking away for a while is what keeps the loop from spinning. */
-        control->resume_at = io_now() + CONTROL_PAUSE_MS;
-        io_watch_want(control->watch, 0);
-        control_due(control, control->resume_at);
+    if (control_accept(control, CONTROL_ACCEPTS_TURN))
+        return;
+    /* No descriptor or no memory: the connection stays in the queue, and the socket readable.
+     * Looking away for a while is what keeps the loop from spinning. */
+    control->resume_at = io_now() + CONTROL_PAUSE_MS;
+    io_watch_want(control->watch, 0);
+    control_due(control, control->resume_at);
+}
+
+static bool
+is_same_socket(int a, int b)
+{
+    struct stat one, other;
+    return fstat(a, &one) == 0 && fstat(b, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
+/* Who connected to the old socket before its path went meant us: he is let in. Who is connected stays:
+ * where he came in changes nothing of what he may do. */
+static void
+control_move(struct control *control, int fd)
+{
+    struct io_watch *watch;
+    if (is_same_socket(control->fd, fd)) {
+        close(fd);
         return;
     }
+    /* Without memory or descriptors the engine could not hear anybody; it stops, and the keeper
+     * starts another. */
+    if (io_watch_open(shell_io(control->shell), &watch, fd, IO_CONTROL, 0, control_on_listener,
+                      control) != 0)
+        abort();
+    if (control->is_open)
+        control_accept(control, CONTROL_BACKLOG);
+    io_watch_close(&control->watch);
+    close(control->fd);
+    control->watch = watch;
+    control->fd = fd;
+    control->resume_at = MSEC_NEVER;
+    io_watch_want(watch, control->is_open && !control->leaving ? IO_READ : 0);
+}
+
+void
+control_taken(struct control *control, int fd)
+{
+    control_move(control, fd);
+    access_changed(control);
 }

@@ -11,6 +11,9 @@ struct control;
 int control_create(struct control **out, struct shell *, int fd, struct err *err);
 /* Serves from now on: an engine that does not know its workers yet would tell half of the truth. */
 void control_open(struct control *);
+/* Another configuration is in force: its roles hold for who comes and for who is there. fd, which is
+ * taken, is its listening socket, perhaps the one that is served already. */
+void control_taken(struct control *, int fd);
 /* The engine leaves: nothing is asked any more. What clients wait for, the last event among it, is
  * still written, until control_is_drained or the instant that is returned. */
 msec control_leave(struct control *);

@@ -40,14 +40,10 @@ pool_view(const struct control *control, uint32_t pool)
 void
 control_audit(const struct client *client, const char *method, const char *pool, const char *result)
 {
-    struct event_fields fields = {0};
-    fields_number(&fields, "uid", client->uid);
-    fields_number(&fields, "pid", client->pid);
-    fields_string(&fields, "method", method);
-    fields_string(&fields, "result", result);
-    events_emit(shell_events(client->control->shell), EVENT_CONTROL_COMMAND, pool,
-                (struct worker_id){0}, &fields, "%s by user %u (pid %d): %s", method,
-                (unsigned)client->uid, (int)client->pid, result);
+    char who[ACCESS_WHO_MAX], text[ACCESS_WHO_MAX + 256];
+    snprintf(text, sizeof text, "%s by %s: %s", method,
+             access_who(client->control, &client->peer, who), result);
+    access_tell(client->control, &client->peer, method, pool, result, text);
 }
 
 /* --- Waiting calls. */

@@ -18,7 +18,7 @@
 static void client_on_io(void *ctx, unsigned events);
 
 struct client *
-client_create(struct control *control, int fd, uid_t uid, pid_t pid, enum control_role role)
+client_create(struct control *control, int fd, const struct peer *peer)
 {
     struct client *client = calloc(1, sizeof *client);
     if (client == NULL)
@@ -30,9 +30,7 @@ client_create(struct control *control, int fd, uid_t uid, pid_t pid, enum contro
     }
     client->control = control;
     client->fd = fd;
-    client->uid = uid;
-    client->pid = pid;
-    client->role = role;
+    client->peer = *peer;
     client->subscribed_pool = NONE;
     client->request_until = client->read_until = client->look_at = MSEC_NEVER;
     client->link = &control->clients;
@@ -234,18 +232,18 @@ client_settle(struct client *client)
 {
     msec now = io_now();
     bool pending = json_out_pending(&client->out) > 0;
-    bool working = client->stream.kind != STREAM_NONE || client_has_lines(client) ||
-                   json_out_pending(&client->events) > 0;
+    bool writing = client->stream.kind != STREAM_NONE || json_out_pending(&client->events) > 0;
+    bool working = writing || client_has_lines(client);
     if (client->out.failed || client->events.failed)
         client->broken = true;
     bool idle = client->eof && !working && client->calls == 0 && !client->subscribed;
-    if (client->broken || (!pending && (client->closing || idle))) {
+    if (client->broken || (!pending && (idle || (client->closing && !writing)))) {
         client_destroy(client);
         return;
     }
     /* A socket of this kind takes bytes until it is full, but is writable only when a quarter full:
      * work that waits for that counts as well as bytes that wait. */
-    bool write = pending || (working && !client->closing);
+    bool write = pending || (client->closing ? writing : working);
     if (!write)
         client->read_until = MSEC_NEVER;
     else if (client->read_until == MSEC_NEVER)

@@ -136,14 +136,15 @@ file_key_describe(struct json_out *out, const char *path, uint32_t from, uint32_
 }
 
 static void
-file_keys_describe(struct json_out *out, const struct record_header *before,
-                   const struct record_header *after)
+file_keys_describe(struct json_out *out, const struct record *before, const struct record *after)
 {
+    const struct record_header *old = before->header, *new = after->header;
     json_out_open(out, "keys", '[');
-    file_key_describe(out, "log.facility", before->log_facility, after->log_facility);
-    file_key_describe(out, "log.level", before->log_level, after->log_level);
-    file_key_describe(out, "limits.starts", before->starts_max, after->starts_max);
-    file_key_describe(out, "limits.recycles", before->recycles_max, after->recycles_max);
+    access_describe_change(out, before, after);
+    file_key_describe(out, "log.facility", old->log_facility, new->log_facility);
+    file_key_describe(out, "log.level", old->log_level, new->log_level);
+    file_key_describe(out, "limits.starts", old->starts_max, new->starts_max);
+    file_key_describe(out, "limits.recycles", old->recycles_max, new->recycles_max);
     json_out_close(out, ']');
 }
 
@@ -164,7 +165,7 @@ plan_describe(struct json_out *out, const struct config_outcome *outcome)
     json_out_number(out, "opened", totals->opened);
     json_out_number(out, "closed", totals->closed);
     json_out_close(out, '}');
-    file_keys_describe(out, outcome->before->header, outcome->after->header);
+    file_keys_describe(out, outcome->before, outcome->after);
     json_out_open(out, "pools", '[');
     for (uint32_t i = 0; i < outcome->places_len; i++)
         pool_describe(out, outcome, outcome->places[i]);

@@ -1,6 +1,8 @@
 /* control_parts.h - what the parts of the control socket's server share.
  *
  *   control.c          the listening socket, the clients' list, time
+ *   control_access.c   who may do what: the peer's role, refusals, roles that change
+ *   control_access_change.c   the part of a plan that is about the control socket
  *   control_client.c   one connection: bytes in, bytes out, their bounds
  *   control_request.c  one line: parsed, checked against the table, handed to its method
  *   control_status.c   methods that only look
@@ -16,6 +18,7 @@
 
 #include "supervisor/engine/control.h"
 #include "supervisor/engine/control_json.h"
+#include "supervisor/engine/user.h"
 
 /* clang-format off */
 #define CONTROL_API           1 /* the number that server.version gives */
@@ -24,6 +27,7 @@
 #define CONTROL_CLIENTS_ADMIN 8u     /* of them, kept for admin */
 #define CONTROL_CLIENTS_USER  32u    /* of one uid */
 #define CONTROL_ACCEPTS_TURN  16u
+#define CONTROL_BACKLOG       129u   /* most that can wait at the socket: the loader's number and one */
 #define CONTROL_REQUESTS_TURN 8u     /* of one client in one loop turn */
 #define CONTROL_OUT_HIGH      65536u /* with so much unsent, nothing more is made or read */
 #define CONTROL_EVENTS_MAX    262144u /* bytes of events that wait for one subscriber */
@@ -38,8 +42,6 @@
 #define CONTROL_ID_MAX        72u    /* a request's id as JSON, with the NUL */
 #define CONTROL_NAME_MAX      65u    /* a pool's name with the NUL */
 /* clang-format on */
-
-enum control_role { ROLE_NONE, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN };
 
 #define CONTROL_ERROR(NAME, code, when) ERROR_##NAME = (code),
 enum control_error {
@@ -72,14 +74,29 @@ struct stream {
     uint64_t seq, seq_end; /* the next event; the end of STREAM_RECENT */
 };
 
+/* Who is at the other end. */
+struct peer {
+    uid_t uid;
+    pid_t pid;
+    enum role role;
+};
+
+/* The user whose name was looked up last: who floods us must not make us read /etc/passwd each time. */
+struct named {
+    uid_t uid;
+    msec until; /* it counts before; users are given other names */
+    char name[USER_NAME_MAX];
+};
+
+/* Who was refused: at the door, or a call above the role. */
+enum denied { DENIED_STRANGER, DENIED_CALL, DENIED_COUNT };
+
 struct client {
     struct control *control;
     struct client *next, **link;
     struct io_watch *watch;
     int fd;
-    uid_t uid;
-    pid_t pid;
-    enum control_role role;
+    struct peer peer;
 
     char *in; /* in[in_at..in_len) is not yet understood; in_seen of it hold no newline */
     size_t in_at, in_len, in_cap, in_seen;
@@ -116,8 +133,10 @@ struct control {
     struct call *calls[CONTROL_CALL_BUCKETS]; /* by pool */
     struct config_call *config_calls;         /* a list */
     msec resume_at;                           /* accepting goes on; MSEC_NEVER: it is not paused */
-    msec deadline;        /* the earliest of all; may be too early, never too late */
-    msec denied_until;    /* no further event about strangers before */
+    msec deadline;                   /* the earliest of all; may be too early, never too late */
+    msec denied_until[DENIED_COUNT]; /* no further event of that kind before */
+    struct named named;
+    bool is_open;         /* control_open was called */
     bool leaving;         /* no request is run any more */
     uint64_t *failed_seq; /* of each pool: the event of its newest failure; 0: none */
 };
@@ -125,8 +144,31 @@ struct control {
 /* --- control.c */
 void control_due(struct control *, msec at); /* something is to be looked at then */
 
+/* --- control_access.c */
+/* Who made the connection fd, and the role that the configuration in force gives: ROLE_NONE also when
+ * that cannot be known. */
+void access_take(const struct control *, int fd, struct peer *);
+/* "user alice (uid 1000, pid 4242)", printable. Returns text. */
+#define ACCESS_WHO_MAX (USER_NAME_MAX + 64u)
+const char *access_who(struct control *, const struct peer *, char text[ACCESS_WHO_MAX]);
+/* The event of what somebody asked for, with what came of it. pool NULL: of none. */
+void access_tell(struct control *, const struct peer *, const char *method, const char *pool,
+                 const char *result, const char *text);
+/* The members of an error's data: the role that is needed, who asks, and how to get it. */
+void access_describe_refusal(struct control *, struct json_out *data, const struct peer *,
+                             enum role needs);
+/* The event of a refusal; at most one a second of each kind. */
+void access_denied(struct control *, enum denied, const struct peer *, const char *method,
+                   enum role needs);
+/* Other roles may be in force: every client's is looked up anew. */
+void access_changed(struct control *);
+
+/* --- control_access_change.c: elements of the list of changed keys */
+void access_describe_change(struct json_out *, const struct record *before,
+                            const struct record *after);
+
 /* --- control_client.c */
-struct client *client_create(struct control *, int fd, uid_t uid, pid_t pid, enum control_role);
+struct client *client_create(struct control *, int fd, const struct peer *);
 void client_destroy(struct client *);
 /* Something is still to be written to it, and can be. */
 bool client_has_output(const struct client *);

@@ -30,7 +30,7 @@ static const struct param {
 static const struct method {
     const char *name;
     void (*run)(struct client *, const struct request *);
-    enum control_role role;
+    enum role role;
     uint32_t must, may;
     const char *help;
 } methods[] = {
@@ -45,14 +45,6 @@ static const char *const kind_texts[] = {
     [KIND_SECONDS] = "a number of seconds above 0 and up to 86400",
     [KIND_COUNT] = "a whole number of at least 0",
 };
-
-static const char *
-role_name(enum control_role role)
-{
-    static const char *const names[] = {"none", "viewer", "operator", "admin"};
-    assert(role < ARRAY_LEN(names));
-    return names[role];
-}
 
 /* --- Answers. */
 
@@ -131,7 +123,7 @@ request_describe_methods(struct json_out *out)
     for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
         json_out_open(out, NULL, '{');
         json_out_string(out, "name", methods[i].name);
-        json_out_string(out, "role", role_name(methods[i].role));
+        json_out_string(out, "role", record_role_name(methods[i].role));
         method_params(out, "required", methods[i].must);
         method_params(out, "optional", methods[i].may);
         json_out_string(out, "help", methods[i].help);
@@ -160,6 +152,19 @@ method_unknown(struct client *client, const struct request *request, const char 
     if (nearest.best[0] != '\0')
         json_out_string(&data, "nearest", nearest.best);
     reply_error(client, request->id, ERROR_METHOD, &data, "there is no method \"%s\"", shown);
+}
+
+/* Who has lost every role has no more to do here than a stranger. */
+static void
+method_denied(struct client *client, const struct request *request, const struct method *method)
+{
+    struct json_out data = {0};
+    json_out_string(&data, "method", method->name);
+    access_describe_refusal(client->control, &data, &client->peer, method->role);
+    access_denied(client->control, DENIED_CALL, &client->peer, method->name, method->role);
+    reply_error(client, request->id, ERROR_DENIED, &data, "%s needs the role %s, yours is %s",
+                method->name, record_role_name(method->role), record_role_name(client->peer.role));
+    client->closing |= client->peer.role == ROLE_NONE;
 }
 
 static bool
@@ -338,9 +343,8 @@ request_check(struct client *client, const json_t *tree, struct request *request
         method_unknown(client, request, name);
         return NULL;
     }
-    if (client->role < method->role) {
-        reply_error(client, request->id, ERROR_DENIED, NULL, "%s needs the role %s, yours is %s",
-                    name, role_name(method->role), role_name(client->role));
+    if (client->peer.role < method->role) {
+        method_denied(client, request, method);
         return NULL;
     }
     if (object != NULL && !json_is_object(object)) {

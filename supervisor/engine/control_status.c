@@ -394,6 +394,7 @@ method_server_version(struct client *client, const struct request *request)
     json_out_open(reply.out, NULL, '{');
     json_out_string(reply.out, "version", POOLD_VERSION);
     json_out_number(reply.out, "api", CONTROL_API);
+    json_out_string(reply.out, "role", record_role_name(client->peer.role)); /* the caller's */
     request_describe_methods(reply.out);
     json_out_close(reply.out, '}');
     reply_end(&reply);

@@ -2,12 +2,13 @@
 #include "supervisor/engine/holder.h"
 
 #include <netinet/in.h>
-#include <pwd.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+
+#include "supervisor/engine/user.h"
 
 #define LISTENING 0x0au /* of /proc/net/tcp; those that listen come first */
 #define HOST_HEX  32u
@@ -87,20 +88,12 @@ unix_holder(const struct record_socket *socket, uint32_t *uid)
     return true;
 }
 
-/* From the file alone: a directory service could keep the engine waiting. */
 static void
-user_name(uint32_t uid, char name[HOLDER_NAME_MAX])
+holder_name(uint32_t uid, char name[HOLDER_NAME_MAX])
 {
-    struct passwd *user = NULL;
-    FILE *users = fopen("/etc/passwd", "re");
-    while (users != NULL && (user = fgetpwent(users)) != NULL && user->pw_uid != uid)
-        ;
-    if (user != NULL)
-        snprintf(name, HOLDER_NAME_MAX, "%s", user->pw_name);
-    else
+    _Static_assert(HOLDER_NAME_MAX >= USER_NAME_MAX, "room for a name");
+    if (user_name(NULL, uid, name)[0] == '\0')
         snprintf(name, HOLDER_NAME_MAX, "%u", uid);
-    if (users != NULL)
-        fclose(users);
 }
 
 const char *
@@ -109,6 +102,6 @@ holder_find(const struct record_socket *socket, char name[HOLDER_NAME_MAX])
     uint32_t uid = 0;
     name[0] = '\0';
     if (socket->family == AF_UNIX ? unix_holder(socket, &uid) : inet_holder(socket, &uid))
-        user_name(uid, name);
+        holder_name(uid, name);
     return name;
 }

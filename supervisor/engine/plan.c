@@ -93,7 +93,10 @@ socket_is_same(const struct record_socket *a, const struct record_socket *b)
 uint32_t
 plan_socket_held(const struct record *before, const struct record *after, uint32_t socket)
 {
-    const struct record_socket *wanted = &after->sockets[socket];
+    const struct record_socket *wanted = &after->sockets[socket], *control = record_control(before);
+    if (wanted->pool == NONE)
+        return control != NULL && socket_is_same(control, wanted) ? before->header->control - 1
+                                                                  : NONE;
     if (wanted->pool >= before->header->pools)
         return NONE;
     const struct record_pool *old = &before->pools[wanted->pool];

@@ -231,7 +231,7 @@ shell_on_report(void *ctx, const struct verb *verb, const int *fds, uint32_t cou
         config_on_loaded(shell->config, verb, count > 0 ? fds[0] : -1);
         return;
     case VERB_TAKEN:
-        config_on_taken(shell->config, verb);
+        config_on_taken(shell->config, verb, count > 0 ? fds[0] : -1);
         return;
     case VERB_KEPT:
         config_on_kept(shell->config, verb);

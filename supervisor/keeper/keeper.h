@@ -238,6 +238,7 @@ struct socket_slot *sockets_map(const struct record *record); /* none of them bo
 int socket_open(struct keeper *k, struct socket_slot *slot, const struct record_socket *record,
                 bool beside);
 void socket_close(struct keeper *k, struct socket_slot *slot, const struct record_socket *record);
+int control_open(struct keeper *k); /* and what leads to it; a failure has been said */
 /* And the table itself; NULL: there is none. */
 void sockets_close(struct keeper *k, struct socket_slot *slots, const struct record *record);
 

@@ -79,7 +79,7 @@ unix_owner_set(const struct keeper *k, struct socket_slot *slot, const struct re
         error = -errno;
     slot->path_device = status.st_dev;
     slot->path_inode = status.st_ino;
-    if (error == 0)
+    if (error == 0 && record->pool != NONE) /* no worker sees the control socket */
         unix_path_hold(k, slot, fd);
     fd_close(&fd);
     return error;
@@ -205,6 +205,19 @@ socket_unbind(struct keeper *k, const struct verb *verb)
 {
     if (verb->index < k->record.header->sockets)
         socket_close(k, &k->sockets[verb->index], &k->record.sockets[verb->index]);
+}
+
+int
+control_open(struct keeper *k)
+{
+    uint32_t at = k->record.header->control - 1;
+    const char *path = unix_path(&k->record.sockets[at]);
+    int error = socket_open(k, &k->sockets[at], &k->record.sockets[at], false);
+    if (error != 0)
+        say("cannot make the control socket %s: %s", path, strerror(-error));
+    unlinkat(k->loaded[LOADED_RUNTIME], CONTROL_LINK, 0);
+    (void)!symlinkat(path, k->loaded[LOADED_RUNTIME], CONTROL_LINK);
+    return error;
 }
 
 struct socket_slot *

@@ -79,8 +79,7 @@ loaded_clean(struct keeper *k)
     int runtime = k->loaded[LOADED_RUNTIME];
     if (k->loaded[LOADED_LOCK] < 0)
         return;
-    if (k->loaded[LOADED_CONTROL] >= 0)
-        unlinkat(runtime, "control", 0);
+    unlinkat(runtime, CONTROL_LINK, 0);
     unlinkat(runtime, "w", AT_REMOVEDIR);
     unlinkat(runtime, "lock", 0);
 }

@@ -41,6 +41,8 @@ static int
 keeper_run(struct keeper *k)
 {
     dup2(HELPER_LINK_FD, STDIN_FILENO); /* /dev/null: only the loader may read what is ours */
+    if (control_open(k) != 0)
+        return 1;
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
         say("cannot adopt what workers leave behind: %s", strerror(errno));
     children_open(k);

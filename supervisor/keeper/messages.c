@@ -72,7 +72,7 @@ messages_list(struct keeper *k, const struct verb *verb)
 {
     struct verb answer = *verb;
     for (answer.index = 0; answer.index < k->record.header->sockets; answer.index++) {
-        if (k->sockets[answer.index].fd >= 0)
+        if (k->sockets[answer.index].fd >= 0 && k->record.sockets[answer.index].pool != NONE)
             message_answer(k, answer, VERB_LISTED_SOCKET, 0, 0);
     }
     for (uint32_t i = 0; i < k->workers.used; i++) {
@@ -86,10 +86,12 @@ static int
 message_send(const struct keeper *k, const struct message *message)
 {
     const struct verb *verb = &message->verb;
-    int fds[3] = {k->state_fd, k->loaded[LOADED_CONFIG], k->loaded[LOADED_CONTROL]};
+    int control = k->sockets[k->record.header->control - 1].fd;
+    int fds[3] = {k->state_fd, k->loaded[LOADED_CONFIG], control};
     uint32_t count = verb->kind == VERB_HELLO ? 3 : 0;
-    if (verb->kind == VERB_LOADED && k->next.fd >= 0) {
-        fds[0] = k->next.fd;
+    if ((verb->kind == VERB_LOADED && k->next.fd >= 0) ||
+        (verb->kind == VERB_TAKEN && verb->error == 0)) {
+        fds[0] = verb->kind == VERB_LOADED ? k->next.fd : control;
         count = 1;
     }
     if (message->place != NONE) {

@@ -16,8 +16,9 @@ socket_in_force(const struct keeper *k, uint32_t index)
     for (uint32_t i = 0; i < count; i++) {
         uint32_t at = (from + i) % count;
         record = &k->record.sockets[at];
+        /* What workers accepted at is never the control socket, nor the other way round. */
         if (k->sockets[at].fd >= 0 && record->length == wanted->length &&
-            record->dual == wanted->dual &&
+            record->dual == wanted->dual && (record->pool == NONE) == (wanted->pool == NONE) &&
             memcmp(record->sockaddr, wanted->sockaddr, wanted->length) == 0)
             return at;
     }
@@ -88,7 +89,7 @@ next_load(struct keeper *k, const struct verb *verb)
 void
 loader_ready(struct keeper *k, uint32_t place)
 {
-    int loaded[LOADED_COUNT] = {-1, -1, -1, -1};
+    int loaded[LOADED_COUNT] = {-1, -1, -1};
     struct next *next = &k->next;
     (void)place;
     if (next->link < 0)
@@ -134,5 +135,6 @@ next_take(struct keeper *k, const struct verb *verb)
     k->record = taken.record;
     k->sockets = taken.sockets;
     next_drop(k, NULL);
+    control_open(k); /* it is; what leads to it is made anew */
     message_answer(k, *verb, VERB_TAKEN, STEP_NONE, 0);
 }

@@ -109,7 +109,7 @@ advice_print_queues(const struct record *record, uint32_t cap, FILE *out)
     uint32_t above = 0, most = 0, pool = 0;
     for (uint32_t i = 0; i < record->header->sockets; i++) {
         const struct record_socket *socket = &record->sockets[i];
-        if (socket->backlog <= cap)
+        if (socket->backlog <= cap || socket->pool == NONE)
             continue;
         pool = above++ == 0 ? socket->pool : pool;
         most = MAX(most, socket->backlog);
@@ -158,6 +158,7 @@ advice_print(const struct record *record, FILE *out)
             advise_pool(record, &record->pools[i], out);
     }
     advise_shared_users(record, out);
+    advice_print_control(record, out);
     advice_print_queues(record, queue_cap(), out);
 }
 

@@ -24,4 +24,7 @@ void advice_print_preset(const struct record *, const struct record_pool *, FILE
  * and the directory of its output. */
 void advice_print_rights(const struct record *, const struct record_pool *, FILE *out);
 
+/* Roles that cannot be used, or that a pool's workers have (advice_control.c). */
+void advice_print_control(const struct record *, FILE *out);
+
 #endif

@@ -155,6 +155,10 @@ key_allowed(const struct config_key *key, char buf[KEY_ALLOWED_MAX])
         return list_allowed(key, "an array", "addresses such as \"127.0.0.1:8080\"", buf);
     case VALUE_READY:
         return "\"exec\", \"notify\", {\"after\": \"2s\"} or {\"command\": [...]}";
+    case VALUE_SOCKET_PATH:
+        return "an absolute path of at most 107 bytes that does not end with /";
+    case VALUE_ROLE:
+        return list_allowed(key, "an array", "names of users, and of groups as \"@wheel\"", buf);
     case VALUE_INCLUDE:
         return list_allowed(key, "an array", "patterns such as \"pools.d/*.json\"", buf);
     case VALUE_ADDRESSES:

@@ -59,6 +59,6 @@ capacity_check(const struct record_header *header, struct err *err)
     if (header->places == 0)
         return err_set(err, -EMFILE,
                        "%u listening sockets need more open files than the limit allows",
-                       header->sockets);
+                       record_pool_sockets(header));
     return 0;
 }

@@ -65,7 +65,9 @@ struct load {
     struct places places;
     uint32_t output_files; /* that pools name */
     struct environment_memo environment;
-    bool failed; /* out of memory */
+    struct buffer roles; /* of struct record_role, in the order of the file */
+    uint32_t control;    /* as in record_header */
+    bool failed;         /* out of memory */
 };
 
 /* --- values.c */
@@ -245,6 +247,21 @@ void leaving_put(struct load *);
 /* The sockets of draft's pool, whose place is given, into the image and its record. */
 void listen_resolve(struct load *, struct draft *, const char *pool, uint32_t place,
                     const struct identity *);
+
+/* Claims the address of the control socket, behind those of all pools. False: one of them has it,
+ * which is a problem. */
+bool listen_claim_control(struct load *, const struct record_socket *);
+
+/* --- control.c */
+
+/* Resolves the names of control.admin and the like, in the main file. */
+void control_take_roles(struct load *);
+
+/* The control socket into the image, behind the sockets of all pools. */
+void control_put(struct load *);
+
+/* What both came to, into header. */
+void control_put_header(struct load *, struct record_header *header);
 
 /* --- document.c */
 

@@ -222,12 +222,13 @@ static int
 print_verdict(const struct record *record, FILE *out)
 {
     const struct record_header *header = record->header;
+    uint32_t sockets = record_pool_sockets(header);
     if (header->errors > 0)
         fputs(record->text, out);
     else
         fprintf(out, "%s: %u pool%s, %u socket%s: valid\n", record_text(record, header->source),
-                header->pools_present, header->pools_present == 1 ? "" : "s", header->sockets,
-                header->sockets == 1 ? "" : "s");
+                header->pools_present, header->pools_present == 1 ? "" : "s", sockets,
+                sockets == 1 ? "" : "s");
     print_warnings(record_text(record, header->warning_text), out);
     print_warnings(record_text(record, header->advice_text), out);
     return header->errors > 0 ? EX_CONFIG : 0;

@@ -64,6 +64,7 @@ take_main(struct load *load, const json_t *object)
     source->defaults = load->top.defaults;
     source->pools = load->top.pools;
     inclusion_take(load, load->top.listen_addresses);
+    control_take_roles(load);
 }
 
 /* One member of an included file, which load->pointer points to. */
@@ -218,4 +219,5 @@ document_compile(struct load *load)
     for (size_t i = 0; i < source_count(load) && !load->failed; i++)
         compile_pools(load, i, &base);
     leaving_put(load);
+    control_put(load);
 }

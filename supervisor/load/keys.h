@@ -32,6 +32,8 @@
     X(ENVIRONMENT, "object of strings",         struct environment_draft)  \
     X(LISTEN,      "array of addresses",        const json_t *)            \
     X(READY,       "word or object",            struct ready_draft)        \
+    X(SOCKET_PATH, "absolute path",             const char *)              \
+    X(ROLE,        "array of users, @groups",   const json_t *)            \
     X(INCLUDE,     "array of file patterns",    const json_t *)            \
     X(ADDRESSES,   "array of IP addresses",     const json_t *)            \
     X(DEFAULTS,    "object of pool keys",       const json_t *)            \

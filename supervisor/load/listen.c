@@ -16,6 +16,28 @@ socket_at(const struct load *load, uint32_t index)
     return (const struct record_socket *)sockets + index;
 }
 
+bool
+listen_claim_control(struct load *load, const struct record_socket *socket)
+{
+    uint32_t other = claim_address(load, socket, image_socket_count(&load->image));
+    if (other == NONE)
+        return true;
+    bool given = load->top.control_socket != NULL;
+    const char *path = load->image.text.bytes + socket->address;
+    char escaped[TEXT_WORD_MAX * 2];
+    text_escape(escaped, sizeof escaped, path, strlen(path));
+    pointer_init(&load->pointer, 0);
+    if (given) {
+        pointer_enter_member(&load->pointer, "control");
+        pointer_enter_member(&load->pointer, "socket");
+    }
+    problem_add(&load->problems, given ? &load->pointer : NULL,
+                given ? PROBLEM_AT_VALUE : PROBLEM_AT_FILE,
+                "the control socket cannot be \"%s\", where the pool \"%.64s\" listens", escaped,
+                place_name(load, socket_at(load, other)->pool));
+    return false;
+}
+
 /* --- The list of a pool: first what is wanted, then, if all of it may be, the sockets. */
 
 struct wanted {

@@ -107,9 +107,11 @@ finish(struct load *load, struct load_result *result, struct err *err)
     struct record_header header = {.version = RECORD_VERSION};
     struct image *image = &load->image;
     put_top(load, &header);
+    control_put_header(load, &header);
     identity_engine(load, &header);
     if (load->problems.count > 0) {
         header.engine_user = 0; /* went with the image */
+        header.control = header.roles = header.role_count = 0;
         header.pools_present = 0;
         header.errors = (uint32_t)load->problems.count;
         print_problems(load);
@@ -151,6 +153,7 @@ load_fini(struct load *load)
     identities_fini(load);
     problems_fini(&load->problems);
     buffer_fini(&load->warnings);
+    buffer_fini(&load->roles);
     map_fini(&load->addresses);
     image_fini(&load->image);
 }

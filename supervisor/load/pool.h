@@ -88,6 +88,8 @@ struct draft {
 /* What the keys of the main file itself said. */
 struct top {
     const json_t *include, *defaults, *pools, *listen_addresses;
+    const char *control_socket;      /* NULL: not given */
+    const json_t *roles[ROLE_COUNT]; /* by enum role, but for ROLE_NONE */
     uint8_t log_facility, log_level;
     uint32_t starts; /* 0: not given */
     uint32_t recycles;

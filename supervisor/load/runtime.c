@@ -1,4 +1,4 @@
-/* runtime.c - the runtime directory: lock, control socket, and the place of the notify sockets. */
+/* runtime.c - the runtime directory: lock, and the place of the notify sockets. */
 #include "supervisor/load/runtime.h"
 
 #include <dirent.h>
@@ -14,10 +14,8 @@
 
 #include "supervisor/load/give.h"
 
-#define CONTROL     "control"
-#define CONTROL_NEW "control.new"
-#define LOCK        "lock"
-#define WORKERS     "w"
+#define LOCK    "lock"
+#define WORKERS "w"
 
 /* Makes it where it is missing. Through descriptors, so that what was checked is what is used. As
  * root other users pass through it to sockets whose names they know (0711). Of one that is there
@@ -79,13 +77,17 @@ lock_take(int runtime, const char *path, pid_t keeper, struct err *err)
     return error;
 }
 
-/* A file of that name that is no socket is somebody else's. */
+/* The control socket of a poold that was killed, wherever it was; its engine may listen still, for as
+ * long as it takes to end. A file that is no socket is somebody else's. */
 static void
-socket_remove(int runtime, const char *name)
+control_remove(int runtime)
 {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct stat status;
-    if (fstatat(runtime, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(status.st_mode))
-        unlinkat(runtime, name, 0);
+    if (readlinkat(runtime, CONTROL_LINK, address.sun_path, sizeof address.sun_path - 1) > 0 &&
+        lstat(address.sun_path, &status) == 0 && S_ISSOCK(status.st_mode))
+        unlink(address.sun_path);
+    unlinkat(runtime, CONTROL_LINK, 0);
 }
 
 /* Notify sockets of workers that have gone with their poold, and second names of unix listeners. */
@@ -106,29 +108,6 @@ workers_remove(int fd)
     closedir(directory);
 }
 
-/* Made under another name and then renamed: who finds it finds it with its mode, listening. */
-static int
-control_open(int runtime, const char *path, struct err *err)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct stat status;
-    if (fstatat(runtime, CONTROL, &status, AT_SYMLINK_NOFOLLOW) == 0)
-        return err_set(err, -EEXIST,
-                       "%s/" CONTROL " is there and no socket: name another runtime directory",
-                       path);
-    snprintf(address.sun_path, sizeof address.sun_path, "%s/" CONTROL_NEW, path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0 && fchmod(fd, 0600) == 0 &&
-        bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 128) == 0 &&
-        renameat(runtime, CONTROL_NEW, runtime, CONTROL) == 0)
-        return fd;
-    int error = err_errno(err, -errno, "cannot make the control socket %s/" CONTROL, path);
-    socket_remove(runtime, CONTROL_NEW);
-    if (fd >= 0)
-        close(fd);
-    return error;
-}
-
 /* What is in the directory: first the lock, until then all of it is another's. */
 static int
 contents_make(int runtime, const char *path, pid_t keeper, struct err *err)
@@ -137,14 +116,12 @@ contents_make(int runtime, const char *path, pid_t keeper, struct err *err)
     int error = fd < 0 ? fd : give(LOADED_LOCK, fd, err);
     if (error != 0)
         return error;
-    socket_remove(runtime, CONTROL);
-    socket_remove(runtime, CONTROL_NEW);
+    control_remove(runtime);
     fd = directory_open(runtime, WORKERS, err);
     if (fd < 0)
         return fd;
     workers_remove(fd);
-    fd = control_open(runtime, path, err);
-    return fd < 0 ? fd : give(LOADED_CONTROL, fd, err);
+    return 0;
 }
 
 static int

@@ -15,6 +15,8 @@
 #define NAME_PATTERN     "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 #define MODE_PATTERN     "^0?[0-7]{3}$"
 #define SIGNAL_PATTERN   "^(SIG)?(TERM|QUIT|INT|HUP|USR1|USR2|WINCH)$"
+#define SOCKET_PATTERN   "^/.{0,105}[^/]$"
+#define ROLE_PATTERN     "^(@.+|[^@].*)$"
 #define SIZE_PATTERN     "^(0|[0-9]+([kMGT]B|[KMGT]iB|B))$"
 #define FILE_PATTERN     "^(/[^/]+)+$"
 #define VARIABLE_PATTERN                                                                           \
@@ -183,6 +185,10 @@ type_of(const struct config_key *key)
             key, json_pack("{s:[o, o]}", "anyOf", string_like(ADDRESS_PATTERN), listen_object()));
     case VALUE_READY:
         return ready();
+    case VALUE_SOCKET_PATH:
+        return string_like(SOCKET_PATTERN);
+    case VALUE_ROLE:
+        return array_of(key, string_like(ROLE_PATTERN));
     case VALUE_ADDRESSES:
         return array_of(key, string_like("^[0-9A-Fa-f.:]+$"));
     case VALUE_DEFAULTS:

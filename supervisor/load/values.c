@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "common/text.h"
 #include "common/units.h"
@@ -199,6 +200,29 @@ take_PATH(struct load *load, const struct config_key *key, const json_t *value, 
     return true;
 }
 
+/* A path that fits a socket's address. */
+static bool
+take_SOCKET_PATH(struct load *load, const struct config_key *key, const json_t *value,
+                 const char **out)
+{
+    const size_t most = sizeof((struct sockaddr_un *)0)->sun_path - 1;
+    const char *path = NULL;
+    if (!take_PATH(load, key, value, &path))
+        return false;
+    size_t len = strlen(path);
+    if (len <= most && path[len - 1] != '/') {
+        *out = path;
+        return true;
+    }
+    if (len > most)
+        problem_add(&load->problems, &load->pointer, PROBLEM_AT_VALUE,
+                    "found a path of %zu bytes; a socket's has at most %zu, the kernel's limit",
+                    len, most);
+    else
+        value_refuse(load, key, value);
+    return false;
+}
+
 static bool
 take_USER(struct load *load, const struct config_key *key, const json_t *value, const char **out)
 {
@@ -216,6 +240,7 @@ take_GROUP(struct load *load, const struct config_key *key, const json_t *value,
 #define take_COMMAND     value_take_command
 #define take_GROUPS      value_take_command
 #define take_LISTEN      value_take_array
+#define take_ROLE        value_take_array
 #define take_INCLUDE     value_take_array
 #define take_TIMES       value_take_times
 #define take_ADDRESSES   value_take_array

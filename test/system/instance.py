@@ -46,6 +46,7 @@ class Poold:
     def write_config(self, config):
         """config: a dictionary, or the file's text."""
         if isinstance(config, dict):
+            self.listeners += filter(None, [config.get("control", {}).get("socket")])
             for pool in config.get("pools", {}).values():
                 for address in pool.get("listen", []):
                     if address.startswith("unix:"):
@@ -59,8 +60,13 @@ class Poold:
 
     # --- asking
 
+    def control_path(self):
+        """Where the control socket is: a link in the runtime directory says so."""
+        link = os.path.join(self.runtime, "control.link")
+        return os.readlink(link) if os.path.islink(link) else os.path.join(self.runtime, "control")
+
     def control(self, timeout=10.0):
-        return Control(os.path.join(self.runtime, "control"), timeout)
+        return Control(self.control_path(), timeout)
 
     def call(self, method, **params):
         with self.control() as control:

@@ -185,7 +185,7 @@ def reload(box, poold):
     for entry in os.scandir(f"/proc/{poold.pid}/fd"):  # as the keeper does: what is in force
         if "memfd:poold-config" in os.readlink(entry.path):
             with open(entry.path, "rb") as config:
-                socket.send_fds(ours, [(3).to_bytes(4, "little")], [config.fileno()])
+                socket.send_fds(ours, [(2).to_bytes(4, "little")], [config.fileno()])
     done = subprocess.run(["/bin/sh", "-c", f'exec "$@" 3<&{its.fileno()}', "sh",
                            box.program("poold-engine"), "--reload", *poold.arguments],
                           pass_fds=[its.fileno()], capture_output=True, text=True, timeout=10,
@@ -214,7 +214,7 @@ def a_load_while_poold_runs_gives_the_new_file_alone(box):
         status, said, files = reload(box, poold)
         assert status == 0 and said == "", (status, said)
         (which, fd), = files
-        assert which == 3 and fcntl.fcntl(fd, fcntl.F_GET_SEALS) == seals, (which, fd)
+        assert which == 2 and fcntl.fcntl(fd, fcntl.F_GET_SEALS) == seals, (which, fd)
         with mmap.mmap(fd, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ) as record:
             assert error in record[:] and (error or b"fresh" in record[:]), record[:]
         os.close(fd)

@@ -341,6 +341,11 @@ static inline void
 world_write_config(struct world *world)
 {
     uint64_t workers = 0;
+    if (world->blob.header.engine.count > 0 && world->blob.header.control == 0) {
+        char control[96];
+        snprintf(control, sizeof control, "%s/control", world->runtime);
+        blob_control(&world->blob, control, 0600);
+    }
     for (uint32_t i = 0; i < world->blob.header.pools; i++)
         workers += world->blob.pools[i].settings.workers_max;
     capacity_set(&world->blob.header, world->blob.header.sockets, workers);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "supervisor/record.h"
 
@@ -149,6 +150,46 @@ blob_unix(struct blob *blob, const char *name, const char *path, uint32_t mode)
     socket->mode = mode;
     memcpy(socket->sockaddr, &address, sizeof address);
     return socket;
+}
+
+/* The control socket, behind all others. */
+static inline struct record_socket *
+blob_control(struct blob *blob, const char *path, uint32_t mode)
+{
+    assert(blob->header.sockets < BLOB_SOCKETS_MAX);
+    struct record_socket *socket = &blob->sockets[blob->header.sockets++];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    assert(strlen(path) < sizeof address.sun_path);
+    memcpy(address.sun_path, path, strlen(path));
+    *socket = (struct record_socket){.pool = NONE,
+                                     .name = blob_text(blob, path),
+                                     .backlog = 128,
+                                     .family = AF_UNIX,
+                                     .length = sizeof address,
+                                     .mode = mode,
+                                     .uid = geteuid(),
+                                     .gid = getegid()};
+    socket->address = socket->name;
+    memcpy(socket->sockaddr, &address, sizeof address);
+    blob->header.control = blob->header.sockets;
+    return socket;
+}
+
+/* One more role: the list is written anew. */
+static inline void
+blob_role(struct blob *blob, enum role role, bool is_group, uint32_t id, const char *name)
+{
+    static struct record_role roles[32];
+    uint32_t count = blob->header.role_count;
+    assert(count < ARRAY_LEN(roles));
+    for (uint32_t i = 0; i < count; i++)
+        memcpy(&roles[i], blob->text + blob->header.roles + i * sizeof roles[i], sizeof roles[i]);
+    roles[count] = (struct record_role){
+        .id = id, .name = blob_text(blob, name), .role = (uint8_t)role, .is_group = is_group};
+    while (blob->text_size % sizeof(uint32_t) != 0)
+        blob->text[blob->text_size++] = '\0';
+    blob->header.role_count++;
+    blob->header.roles = blob_bytes(blob, roles, blob->header.role_count * sizeof *roles);
 }
 
 /* Lays it out as the loader does. */

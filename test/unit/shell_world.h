@@ -29,6 +29,7 @@ static struct shell shell;
 static struct blob blob; /* the configuration that it begins with */
 static void *ring;
 static int keeper;                /* the keeper's end of the link */
+static int listener;              /* the control socket */
 static char told[EVENT_LINE_MAX]; /* text and fields of the last event */
 
 static inline void
@@ -87,7 +88,7 @@ shell_begin(int state_fd)
     assert_int_equal(outputs_create(&shell.outputs, &shell, BLOB_POOLS_MAX, workers_resume_output,
                                     shell.workers, NULL),
                      0);
-    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     assert_int_equal(control_create(&shell.control, &shell, listener, NULL), 0);
     assert_int_equal(config_create(&shell.config, &shell), 0);
     events_sink_add(shell.events, on_event, NULL);

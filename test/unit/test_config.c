@@ -67,7 +67,7 @@ static void
 when_taken(int error)
 {
     struct verb verb = {.version = VERB_VERSION, .kind = VERB_TAKEN, .error = error};
-    config_on_taken(shell.config, &verb);
+    config_on_taken(shell.config, &verb, error == 0 ? dup(listener) : -1);
     when_turns_end();
 }
 

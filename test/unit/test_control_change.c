@@ -2,6 +2,8 @@
 #include "test/unit/fake_shell.c"
 #include "test/unit/line_client.c"
 
+#include <pwd.h>
+
 static const char *const names[] = {"web", "api"};
 
 static int
@@ -219,12 +221,14 @@ every_change_is_an_event_with_who_and_what_came_of_it(void **state)
     uint64_t before = events_next(shell->events);
     json_decref(ask_once(shell, CHANGE(1, "recycle", "api", "")));
     struct event_seen event;
-    char who[64];
+    char who[160];
+    const struct passwd *own = getpwuid(getuid());
     assert_true(events_get(shell->events, before, &event));
     assert_int_equal(event.id, EVENT_CONTROL_COMMAND);
     assert_string_equal(event.pool, "api");
-    snprintf(who, sizeof who, "uid=%u pid=%d method=pool.recycle result=accepted",
-             (unsigned)getuid(), (int)getpid());
+    snprintf(who, sizeof who, "uid=%u%s%s pid=%d method=pool.recycle result=accepted",
+             (unsigned)getuid(), own == NULL ? "" : " user=", own == NULL ? "" : own->pw_name,
+             (int)getpid());
     assert_string_equal(event.fields, who);
 }
 

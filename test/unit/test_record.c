@@ -34,6 +34,9 @@ blob_fill(struct blob *blob)
     static const char *const none[] = {NULL};
     static const char *const plain[] = {"/bin/cat", NULL};
     blob_pool(blob, "queue", plain, none);
+    blob_control(blob, "/run/poold/control", 0666);
+    blob_role(blob, ROLE_ADMIN, false, 1000, "alice");
+    blob_role(blob, ROLE_VIEWER, true, 27, "@staff");
     blob_finish(blob);
 }
 
@@ -104,6 +107,10 @@ record_walk(const struct record *record)
         for (uint32_t j = 0; j < pool->socket_count; j++)
             sum += string_walk(record, record->sockets[pool->socket_first + j].name);
     }
+    for (uint32_t i = 0; i < header->role_count; i++)
+        sum += string_walk(record, record_role_at(record, i).name);
+    if (record_control(record) != NULL)
+        sum += string_walk(record, record_control(record)->address);
     for (uint32_t i = 0; i < header->sockets; i++)
         sum += string_walk(record, record->sockets[i].address) + record->sockets[i].sockaddr[0];
     return sum;
@@ -175,6 +182,9 @@ no_shorter_piece_of_it_is_accepted(void **state)
     }
 }
 
+#define ROLE_AT(i)                                                                                 \
+    ((struct record_role *)(void *)(blob.bytes + blob.size - h->text_size + h->roles) + (i))
+
 /* Each breaks one rule of a fresh configuration: header h, pools p, sockets s. */
 /* clang-format off */
 #define BREAKS(X)                                                                            \
@@ -198,6 +208,18 @@ no_shorter_piece_of_it_is_accepted(void **state)
     X(pidfds_that_are_no_bool,         h->pidfds = 2)                                        \
     X(engine_words_and_errors,         h->errors = 1; h->pools = h->sockets = 0;             \
                                        h->text_size = blob.size - sizeof *h)                 \
+    X(no_control_socket_for_a_keeper,  h->control = 0)                                       \
+    X(control_socket_outside,          h->control = 4)                                       \
+    X(control_socket_of_a_pool,        h->control = 2)                                       \
+    X(a_second_socket_of_no_pool,      s[1].pool = NONE; p[0].socket_count = 1)              \
+    X(control_socket_that_is_tcp,      s[2] = s[0]; s[2].pool = NONE)                        \
+    X(roles_not_aligned,               h->roles += 2)                                        \
+    X(roles_outside,                   h->role_count = (uint32_t)h->text_size / 12 + 1)      \
+    X(role_count_that_overflows,       h->role_count = UINT32_MAX)                           \
+    X(role_of_nobody,                  ROLE_AT(0)->role = ROLE_NONE)                         \
+    X(role_unknown,                    ROLE_AT(1)->role = ROLE_COUNT)                        \
+    X(role_that_is_neither,            ROLE_AT(1)->is_group = 2)                             \
+    X(role_name_outside,               ROLE_AT(0)->name = UINT32_MAX)                        \
     X(directory_relative,              p[1].directory = p[1].name)                           \
     X(no_arguments,                    p[1].argv = (struct record_strings){0})               \
     X(arguments_outside,               p[0].argv.at = (uint32_t)h->text_size - 2)            \
