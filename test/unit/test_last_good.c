@@ -73,7 +73,7 @@ store(const struct place *place)
 
 /* What is there now is not believed, and the reason has this in it. */
 static void
-expect_refused(const struct place *place, const char *why)
+expect_no_use(const struct place *place, const char *why)
 {
     struct last_good kept = {0};
     struct err err;
@@ -135,18 +135,18 @@ a_file_that_others_may_have_written_is_not_believed(void **state)
     char second[128];
     store(place);
     assert_int_equal(chmod(place->file, 0620), 0);
-    expect_refused(place, "others can write it (mode 0620)");
+    expect_no_use(place, "others can write it (mode 0620)");
     assert_int_equal(chmod(place->file, 0602), 0);
-    expect_refused(place, "others can write it (mode 0602)");
+    expect_no_use(place, "others can write it (mode 0602)");
     assert_int_equal(chmod(place->file, 0600), 0);
     snprintf(second, sizeof second, "%s/second", place->top);
     assert_int_equal(link(place->file, second), 0);
-    expect_refused(place, "it has 2 names");
+    expect_no_use(place, "it has 2 names");
     assert_int_equal(unlink(second), 0);
     expect_good(place);
     if (geteuid() == 0) {
         assert_int_equal(chown(place->file, OTHER_USER, OTHER_USER), 0);
-        expect_refused(place, "it belongs to user 65534");
+        expect_no_use(place, "it belongs to user 65534");
     }
 }
 
@@ -157,13 +157,13 @@ a_directory_that_others_can_write_is_not_used(void **state)
     struct err err;
     store(place);
     assert_int_equal(chmod(place->dir, 0770), 0);
-    expect_refused(place, "others can write to it");
+    expect_no_use(place, "others can write to it");
     assert_int_equal(last_good_store(place->dir, place->image.image, place->image.size, &err),
                      -EPERM);
     assert_int_equal(chmod(place->dir, 0700), 0);
     if (geteuid() == 0) {
         assert_int_equal(chown(place->dir, OTHER_USER, OTHER_USER), 0);
-        expect_refused(place, "belongs to user 65534");
+        expect_no_use(place, "belongs to user 65534");
     }
 }
 
@@ -176,14 +176,14 @@ a_link_a_directory_and_a_fifo_are_no_configuration(void **state)
     store(place);
     assert_int_equal(rename(place->file, other), 0);
     assert_int_equal(symlink(other, place->file), 0);
-    expect_refused(place, "Too many levels of symbolic links");
+    expect_no_use(place, "Too many levels of symbolic links");
     assert_int_equal(unlink(place->file), 0);
     assert_int_equal(unlink(other), 0);
     assert_int_equal(mkdir(place->file, 0700), 0);
-    expect_refused(place, "no regular file");
+    expect_no_use(place, "no regular file");
     assert_int_equal(rmdir(place->file), 0);
     assert_int_equal(mkfifo(place->file, 0600), 0);
-    expect_refused(place, "no regular file");
+    expect_no_use(place, "no regular file");
 }
 
 /* Stores the image with the byte at that place changed. */
@@ -208,16 +208,16 @@ another_version_a_changed_byte_and_a_lost_end_are_not_used(void **state)
     store_changed(place, offsetof(struct record_header, version), size);
     snprintf(both, sizeof both, "it has version %u, and this poold reads version %u",
              RECORD_VERSION + 1, RECORD_VERSION);
-    expect_refused(place, both);
+    expect_no_use(place, both);
     store_changed(place, 0, size);
-    expect_refused(place, "it is damaged");
+    expect_no_use(place, "it is damaged");
     store_changed(place, size - 1, size - 1);
-    expect_refused(place, "it is damaged");
+    expect_no_use(place, "it is damaged");
     store_changed(place, 0, 3);
-    expect_refused(place, "it has 3 bytes");
+    expect_no_use(place, "it has 3 bytes");
     /* A change that leaves every index sound. */
     store_changed(place, offsetof(struct record_header, starts_max), size);
-    expect_refused(place, "it is damaged");
+    expect_no_use(place, "it is damaged");
     store(place);
     expect_good(place);
 }
@@ -230,7 +230,7 @@ errors_are_no_good_configuration(void **state)
     struct compiled bad = compile("{\"pools\": 1}");
     assert_true(bad.record.header->errors > 0);
     assert_int_equal(last_good_store(place->dir, bad.result.image, bad.result.size, &err), 0);
-    expect_refused(place, "no configuration that poold has run with");
+    expect_no_use(place, "no configuration that poold has run with");
     compiled_fini(&bad);
 }
 
