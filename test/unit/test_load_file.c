@@ -43,7 +43,7 @@ write_file(const char *name, const char *text, mode_t mode)
 }
 
 static void
-expect_refused(const char *name, int code, const char *why)
+expect_unread(const char *name, int code, const char *why)
 {
     struct file_text text;
     struct err err;
@@ -64,7 +64,7 @@ a_file_is_read_whole(void **state)
     assert_int_equal(text.len, 14);
     assert_memory_equal(text.bytes, "{\"pools\": {}}\n", 14);
     free(text.bytes);
-    expect_refused("/dev/null", -EINVAL, "it is a device");
+    expect_unread("/dev/null", -EINVAL, "it is a device");
     write_file(path, "", 0600);
     assert_int_equal(file_read(path, 14, &text, &err), 0);
     assert_int_equal(text.len, 0);
@@ -77,7 +77,7 @@ a_fifo_is_refused_without_waiting_for_a_writer(void **state)
 {
     (void)state;
     assert_int_equal(mkfifo(path, 0600), 0);
-    expect_refused(path, -EINVAL, "it is a FIFO; a regular file is needed");
+    expect_unread(path, -EINVAL, "it is a FIFO; a regular file is needed");
     unlink(path);
 }
 
@@ -85,16 +85,16 @@ static void
 what_is_no_regular_file_is_refused(void **state)
 {
     (void)state;
-    expect_refused(dir, -EINVAL, "it is a directory");
-    expect_refused("/dev/zero", -EINVAL, "it is a device");
+    expect_unread(dir, -EINVAL, "it is a directory");
+    expect_unread("/dev/zero", -EINVAL, "it is a device");
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    expect_refused(path, -ENXIO, "cannot open it");
+    expect_unread(path, -ENXIO, "cannot open it");
     close(fd);
     unlink(path);
-    expect_refused(path, -ENOENT, "cannot open it: No such file");
+    expect_unread(path, -ENOENT, "cannot open it: No such file");
 }
 
 /* As the ways to keep a configuration elsewhere are: the file behind it is what counts. */
@@ -112,14 +112,14 @@ a_symbolic_link_is_as_good_as_what_it_leads_to(void **state)
     assert_int_equal(text.len, 2);
     free(text.bytes);
     assert_int_equal(chmod(path, 0602), 0);
-    expect_refused(link, -EPERM, "run chmod");
+    expect_unread(link, -EPERM, "run chmod");
     unlink(path);
-    expect_refused(link, -ENOENT, "cannot open it: No such file");
+    expect_unread(link, -ENOENT, "cannot open it: No such file");
     assert_int_equal(mkfifo(path, 0600), 0);
-    expect_refused(link, -EINVAL, "it is a FIFO");
+    expect_unread(link, -EINVAL, "it is a FIFO");
     unlink(path);
     assert_int_equal(symlink(link, path), 0);
-    expect_refused(link, -ELOOP, "cannot open it: Too many levels of symbolic links");
+    expect_unread(link, -ELOOP, "cannot open it: Too many levels of symbolic links");
     unlink(path);
     unlink(link);
 }
@@ -130,7 +130,7 @@ a_huge_file_is_refused_unread(void **state)
     (void)state;
     write_file(path, "", 0600);
     assert_int_equal(truncate(path, (off_t)10 << 30), 0);
-    expect_refused(path, -EFBIG, "it has 10737418240 bytes; at most 4096 are read");
+    expect_unread(path, -EFBIG, "it has 10737418240 bytes; at most 4096 are read");
     unlink(path);
 }
 
@@ -139,7 +139,7 @@ static void
 a_file_that_grows_is_refused(void **state)
 {
     (void)state;
-    expect_refused("/proc/uptime", -EAGAIN, "it changed while it was read, 3 times in a row");
+    expect_unread("/proc/uptime", -EAGAIN, "it changed while it was read, 3 times in a row");
 }
 
 static void
@@ -147,13 +147,13 @@ a_file_that_others_may_write_is_refused(void **state)
 {
     (void)state;
     write_file(path, "{}", 0646);
-    expect_refused(path, -EPERM, geteuid() == 0 ? "run chmod go-w" : "run chmod o-w");
+    expect_unread(path, -EPERM, geteuid() == 0 ? "run chmod go-w" : "run chmod o-w");
     if (geteuid() == 0) {
         assert_int_equal(chmod(path, 0660), 0);
-        expect_refused(path, -EPERM, "(mode 0660); run chmod go-w");
+        expect_unread(path, -EPERM, "(mode 0660); run chmod go-w");
         assert_int_equal(chmod(path, 0600), 0);
         assert_int_equal(chown(path, 65534, 0), 0);
-        expect_refused(path, -EPERM, "belongs to user 65534; it must belong to root");
+        expect_unread(path, -EPERM, "belongs to user 65534; it must belong to root");
     }
     unlink(path);
 }
