@@ -190,6 +190,7 @@ without_room_new_names_take_places_of_pools_that_went_before(void **state)
     expect_sockets(&third, 2, "unix:/e");
     struct compiled same = load_pools("d e", &third);
     assert_memory_equal(same.result.image, third.result.image, third.result.size);
+    ((struct record_header *)(void *)third.result.image)->serial = 0;
     struct compiled fourth = load_pools("d e f g", &third);
     expect_places(&fourth, "g f e d");
     compiled_fini(&first);
