@@ -341,6 +341,21 @@ def a_path_that_cannot_be_bound_refuses_the_whole_change(box):
 
 
 @claim()
+def a_socket_at_which_workers_accept_never_becomes_the_control_socket(box):
+    path, other = box.unix("p"), box.unix("q")
+    worker = box.pool("--ready", "0", listen=path, ready="notify")
+    poold = box.poold({"web": worker})
+    poold.wait_state("web", "started")
+    poold.write_config({**box.config({"web": {**worker, "listen": [other]}}),
+                        "control": {"socket": path[5:]}})
+    with poold.control() as control:
+        refused = refusal(control, "config.apply")
+    assert refused.code == 1 and "control socket" in refused.message, refused
+    assert poold.pool("web")["listen"] == [path], poold.pool("web")
+    box.load(path).finish_without_failure()
+
+
+@claim()
 def a_poold_that_was_killed_leaves_its_place_to_the_next_one(box):
     path = box.path("c")
     poold = start(box, {"socket": path})
