@@ -108,12 +108,13 @@ rule_given_up(struct witness *witness, const struct action *action)
     struct seen_pool *p = &witness->pools[action->worker.pool];
     struct seen *new = seen_find(witness, action->worker);
     rule_trial_ends(witness, action);
+    if (new != NULL)
+        new->doomed = true; /* also where the past is not known: who follows is not its successor */
     if (p->leftovers)
         return;
     if (new == NULL || !seen_has_drifted(witness, action->worker.pool, new) ||
         !witness_settings(witness, action->worker.pool)->on_config_change)
         BROKEN(witness, action->worker, "is given up, and has not drifted");
-    new->doomed = true;
     p->trials_due--;
 }
 
