@@ -29,6 +29,12 @@ shell_io(struct shell *shell)
     return shell->io;
 }
 
+struct state *
+shell_state(struct shell *shell)
+{
+    return shell->state;
+}
+
 struct events *
 shell_events(struct shell *shell)
 {

@@ -23,6 +23,7 @@ int shell_main(const struct shell_options *);
 /* The loop turn's time. */
 msec shell_now(const struct shell *);
 struct io *shell_io(struct shell *);
+struct state *shell_state(struct shell *);
 struct events *shell_events(struct shell *);
 const struct core *shell_core(const struct shell *);
 const struct record *shell_record(const struct shell *);

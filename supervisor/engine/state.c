@@ -29,12 +29,20 @@ struct copy {
     uint32_t checksum; /* of sequence, len and the bytes */
 };
 
+/* Behind the records, one for each handle. */
+struct address {
+    uint32_t pool, generation; /* whose; generation 0: nobody's */
+    uint8_t len;
+    char name[STATE_NAME_MAX];
+};
+
 struct state {
     int fd;
     char *map;
     size_t size;
     struct state_header *header;
     uint32_t records;
+    uint32_t handles;
     uint32_t *at;      /* offset of each record's first copy, in units of 8 bytes */
     uint32_t *touched; /* scratch */
     uint32_t touched_cap;
@@ -87,7 +95,7 @@ state_newest(const struct state *state, uint32_t record)
     return a_whole ? a : b_whole ? b : NULL;
 }
 
-/* Lays out header, ring and records; returns the size of the whole. */
+/* Lays out header, ring, records and addresses; returns the size of the whole. */
 static size_t
 state_lay_out(struct state *state, const struct core *core)
 {
@@ -98,7 +106,7 @@ state_lay_out(struct state *state, const struct core *core)
     }
     state->at[state->records] = (uint32_t)(at / 8);
     assert(at / 8 <= UINT32_MAX);
-    return at;
+    return at + state->handles * sizeof(struct address);
 }
 
 static bool
@@ -151,6 +159,7 @@ state_open(struct state **out, int fd, const struct core_limits *limits, const s
         return err_set(err, -ENOMEM, "out of memory for the state");
     state->fd = fd;
     state->records = core_record_count(core);
+    state->handles = limits->workers_max;
     state->touched_cap = core_touched_max(limits);
     state->at = malloc(((size_t)state->records + 1) * sizeof *state->at);
     state->touched = malloc(state->touched_cap * sizeof *state->touched);
@@ -204,6 +213,41 @@ uint64_t *
 state_kept(struct state *state)
 {
     return &state->header->kept;
+}
+
+static struct address *
+address_of(const struct state *state, uint32_t handle)
+{
+    assert(handle < state->handles);
+    size_t at = (size_t)state->at[state->records] * 8 + handle * sizeof(struct address);
+    return (struct address *)(void *)(state->map + at);
+}
+
+/* Nobody's while it is written: a kill at any instruction leaves an address that is whole, or none. */
+void
+state_address_keep(struct state *state, uint32_t handle, struct worker_id id, const char *name,
+                   size_t len)
+{
+    struct address *address = address_of(state, handle);
+    __atomic_store_n(&address->generation, 0, __ATOMIC_RELEASE);
+    if (len == 0 || len > STATE_NAME_MAX)
+        return;
+    address->pool = id.pool;
+    address->len = (uint8_t)len;
+    memcpy(address->name, name, len);
+    __atomic_store_n(&address->generation, id.generation, __ATOMIC_RELEASE);
+}
+
+size_t
+state_address(const struct state *state, uint32_t handle, struct worker_id id,
+              char out[STATE_NAME_MAX])
+{
+    const struct address *address = address_of(state, handle);
+    if (id.generation == 0 || address->generation != id.generation || address->pool != id.pool ||
+        address->len > STATE_NAME_MAX)
+        return 0;
+    memcpy(out, address->name, address->len);
+    return address->len;
 }
 
 int

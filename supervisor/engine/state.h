@@ -9,7 +9,7 @@
 #include "common/err.h"
 #include "supervisor/core/core.h"
 
-#define STATE_VERSION 2u
+#define STATE_VERSION 3u
 
 struct state;
 
@@ -35,6 +35,16 @@ struct state_stops *state_stops(struct state *);
 /* Serial of the configuration that was last stored as the last good one, or could not be; 0: none yet.
  * Written in place. */
 uint64_t *state_kept(struct state *);
+
+/* Where a worker's messages came from, by its handle: without it the next engine could drain by signal
+ * only, and ping not at all, a worker that has nothing to say. Only names of the kernel's choice (autobind,
+ * unix(7): a NUL and five digits) have room, which are what libpoolworker and its bindings have. */
+#define STATE_NAME_MAX 7u
+void state_address_keep(struct state *, uint32_t handle, struct worker_id, const char *name,
+                        size_t len);
+/* The length of its name, which is written to out; 0: none was kept of this worker. */
+size_t state_address(const struct state *, uint32_t handle, struct worker_id,
+                     char out[STATE_NAME_MAX]);
 
 /* Reads every saved record into core, which must be fresh. 0, or a negative errno when a record is
  * torn twice or refused: then core must be made anew and state_reset called. */

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include "common/text.h"
+#include "supervisor/engine/state.h"
 
 #define MESSAGES_SECOND 200u /* a worker and second; then it is not read until the next second */
 
@@ -18,8 +19,23 @@ entry_feed(struct workers *workers, const struct entry *entry, enum event_kind k
     shell_feed(workers->shell, &event);
 }
 
+/* False: out of memory, the older address stays. */
+static bool
+entry_set_address(struct entry *entry, const struct sockaddr_un *address, socklen_t len)
+{
+    struct sockaddr_un *copy = malloc(len);
+    if (copy == NULL)
+        return false;
+    memcpy(copy, address, len);
+    free(entry->address);
+    entry->address = copy;
+    entry->address_len = (uint16_t)len;
+    return true;
+}
+
 static void
-entry_keep_address(struct entry *entry, const struct sockaddr_un *address, socklen_t len)
+entry_keep_address(struct workers *workers, struct entry *entry, const struct sockaddr_un *address,
+                   socklen_t len)
 {
     if (len <= sizeof(sa_family_t))
         return;                      /* it sent without a name: there is nowhere to answer */
@@ -27,13 +43,22 @@ entry_keep_address(struct entry *entry, const struct sockaddr_un *address, sockl
     if (entry->address != NULL && entry->address_len == len &&
         memcmp(entry->address, address, len) == 0)
         return;
-    struct sockaddr_un *copy = malloc(len);
-    if (copy == NULL)
+    if (entry_set_address(entry, address, len))
+        state_address_keep(shell_state(workers->shell), (uint32_t)(entry - workers->entries),
+                           entry->id, address->sun_path, len - sizeof(sa_family_t));
+}
+
+void
+entry_know_address(struct workers *workers, struct entry *entry)
+{
+    char name[STATE_NAME_MAX];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t len = state_address(shell_state(workers->shell), (uint32_t)(entry - workers->entries),
+                               entry->id, name);
+    if (len == 0)
         return;
-    memcpy(copy, address, len);
-    free(entry->address);
-    entry->address = copy;
-    entry->address_len = (uint16_t)len;
+    memcpy(address.sun_path, name, len);
+    (void)entry_set_address(entry, &address, (socklen_t)(sizeof(sa_family_t) + len));
 }
 
 static void
@@ -100,7 +125,7 @@ entry_message(struct workers *workers, struct entry *entry, size_t len, const st
         return;
     }
     if (from->pid == entry->pid)
-        entry_keep_address(entry, address, address_len);
+        entry_keep_address(workers, entry, address, address_len);
     if (message.keys & MESSAGE_STATUS)
         entry_keep_text(&entry->status, message.status, message.status_len);
     entry_count(&entry->counts, &message);

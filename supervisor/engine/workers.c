@@ -151,6 +151,7 @@ workers_attach(struct workers *workers, uint32_t handle, struct worker_id id, in
     free(entry->last);
     *entry = (struct entry){
         .id = id, .pid = pid, .uid = uid, .notify_fd = notify_fd, .output_fd = output_fd};
+    entry_know_address(workers, entry);
     /* ENOSPC (max_user_watches) or ENOMEM: the worker serves on, we are deaf to it: it will miss
      * READY or be drained by signal, and both are told. */
     if (notify_fd >= 0 && entry_watch_messages(workers, handle) != 0)

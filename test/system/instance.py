@@ -106,6 +106,20 @@ class Poold:
     def engine_pid(self):
         return self.supervisor()["engine_pid"]
 
+    def kill_engine(self):
+        """kill -9, then until another one answers. The first such death is made good at once, and so is
+        one each second; those that follow each other faster are held back on purpose."""
+        old = self.engine_pid()
+        processes.kill(old)
+
+        def another():
+            try:
+                return self.engine_pid() != old
+            except (OSError, ConnectionError, Refused):
+                return False
+
+        wait_until(another, what="another engine")
+
     def pool(self, name):
         """A pool; waits while poold has just begun and has not come to it yet."""
 

@@ -8,26 +8,10 @@ import time
 
 import load
 import processes
-from control import Refused
 from harness import claim
 from waiting import wait_until
 
 CAP_SYS_ADMIN = 21
-
-
-def kill_engine(poold):
-    """kill -9, then until another one answers. The first such death is made good at once, and so is
-    one each second; those that follow each other faster are held back on purpose."""
-    old = poold.engine_pid()
-    processes.kill(old)
-
-    def another():
-        try:
-            return poold.engine_pid() != old
-        except (OSError, ConnectionError, Refused):
-            return False
-
-    wait_until(another, what="another engine")
 
 
 @claim(limit=40)
@@ -41,7 +25,7 @@ def a_killed_engine_is_started_again_and_no_worker_notices(box):
     last = poold.last_seq()
     running = box.load(address)
     for n in range(1, 6):
-        kill_engine(poold)
+        poold.kill_engine()
         event = wait_until(lambda n=n: poold.events(6003)[n - 1:], what="event 6003")[0]
         assert "signal 9" in event["text"] and event["fields"]["restarts"] == n, event
         assert poold.supervisor()["engine_restarts"] == n
@@ -62,7 +46,7 @@ def recycles_go_on_after_the_engine_s_death(box):
     poold.wait_state("web", "started")
     running = box.load(address)
     for n in range(3):
-        kill_engine(poold)
+        poold.kill_engine()
         poold.ctl("recycle", "web", "--wait")
         assert poold.worker("web")["id"] == f"0.{n + 2}", "no generation is used twice"
     running.finish_without_failure()
@@ -77,7 +61,7 @@ def an_engine_killed_in_the_middle_of_a_recycle_finishes_it(box):
     running = box.load(address)
     poold.ctl("recycle", "web")
     wait_until(lambda: poold.workers("web", "starting"), what="a successor")
-    kill_engine(poold)
+    poold.kill_engine()
     done = poold.wait_event(6022, "web")
     assert done["worker"] == "0.2", done
     assert load.fetch(address)["worker"] == "0.2"
@@ -93,7 +77,7 @@ def an_engine_killed_in_the_middle_of_a_drain_finishes_it(box):
     poold.wait_state("web", "started")
     poold.ctl("recycle", "web")
     wait_until(lambda: poold.workers("web", "draining"), what="a draining worker")
-    kill_engine(poold)
+    poold.kill_engine()
     poold.wait_event(6022, "web")
     assert [w["id"] for w in poold.workers("web")] == ["0.2"]
     assert not poold.events(1009)
@@ -142,7 +126,7 @@ def an_operator_s_stop_survives_the_engine(box):
     poold.wait_state("web", "started")
     poold.wait_state("api", "started")
     poold.ctl("stop", "web", "--wait")
-    kill_engine(poold)
+    poold.kill_engine()
     assert poold.state("web") == "stopped"
     assert poold.state("api") == "started"
     assert len(poold.events(6020, "web")) == 1
@@ -154,7 +138,7 @@ def a_disabled_pool_stays_disabled_over_the_engine_s_death(box):
     poold = box.poold({"web": box.pool("--exit", "1", failure={"max_failures": 2,
                                                                "delay": "10ms"})})
     poold.wait_state("web", "disabled")
-    kill_engine(poold)
+    poold.kill_engine()
     assert poold.state("web") == "disabled"
     assert len(poold.events(1002, "web")) == 1
 
@@ -164,7 +148,7 @@ def a_new_engine_resumes_with_a_hundred_pools(box):
     poold = box.poold({f"p{n}": box.pool("--ready", "0", ready="notify") for n in range(100)})
     before = poold.wait_all_started()
     assert len(before) == 100
-    kill_engine(poold)
+    poold.kill_engine()
     assert poold.wait_all_started() == before
     poold.stop()
 
@@ -193,7 +177,7 @@ def poolctl_events_follow_goes_on_over_an_engine_s_death(box):
 
     wait_until(lambda: os.path.getsize(path) and any(e["id"] == 6010 for e in followed()),
                what="the first events")
-    kill_engine(poold)
+    poold.kill_engine()
     poold.ctl("recycle", "web", "--wait")
     wait_until(lambda: any(e["id"] == 6022 for e in followed()), what="the last event")
     numbers = [e["seq"] for e in followed() if e.get("seq")]
@@ -221,7 +205,7 @@ def an_engine_killed_twelve_times_at_any_moment_of_recycles_loses_nothing(box):
             return poold.last_seq() >= wanted or not pool["roll"]
 
         wait_until(has_come, what="the moment", pause=0.001)
-        kill_engine(poold)
+        poold.kill_engine()
     wait_until(lambda: not poold.pool("web")["roll"], 20, "the last recycle to end")
     poold.wait_state("web", "started")
     wait_until(lambda: len(poold.workers("web")) == 2, what="two workers")
@@ -261,7 +245,7 @@ def an_engine_s_death_during_the_stop_does_not_hurry_it(box):
         stream.sendall(b"GET / HTTP/1.1\r\n\r\n")
         poold.send_signal(signal.SIGTERM)
         wait_until(lambda: poold.workers("web", "draining"), what="a draining worker")
-        kill_engine(poold)
+        poold.kill_engine()
         assert poold.supervisor()["state"] == "stopping"
         assert load.read_answer(stream).startswith("pid=")
     poold.wait_end()
@@ -297,7 +281,7 @@ def the_engine_s_session_weighs_more_than_a_worker_s(box):
         return  # that the engine runs there all the same is what the other tests show
     for again in (False, True):
         if again:
-            kill_engine(poold)
+            poold.kill_engine()
         assert autogroup_nice(poold.engine_pid()) == "-10"
         assert autogroup_nice(poold.worker("web")["pid"]) == "0"
         assert autogroup_nice(poold.pid) == ours, "poold's own session is not its own"

@@ -93,6 +93,16 @@ def a_garden_in_libuv_loops_loses_no_request(box):
     serve_and_recycle(box, "libuv", box.address(), workers={"min": 3})
 
 
+@claim()
+def an_idle_worker_is_drained_by_message_by_the_next_engine_too(box):
+    poold = box.poold({"web": example(box, "epoll", box.address())})
+    poold.wait_state("web", "started")
+    poold.kill_engine()
+    poold.ctl("recycle", "web", "--wait")
+    assert poold.wait_event(6023, "web")["fields"].get("code") == 0, "not drained by message"
+    poold.stop()
+
+
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 

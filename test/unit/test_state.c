@@ -146,6 +146,45 @@ the_state_of_a_core_with_other_room_is_not_taken_over(void **state)
     close(world_die(&after));
 }
 
+static void
+a_worker_s_address_outlives_the_engine_and_is_nobody_else_s(void **state)
+{
+    (void)state;
+    struct world before, after;
+    char name[STATE_NAME_MAX];
+    const struct worker_id id = {1, 0, 3}, next = {1, 0, 4}, other = {0, 0, 3};
+    world_open(&before, -1, 2);
+    assert_int_equal(state_address(before.state, 9, id, name), 0);
+    state_address_keep(before.state, 8, next,
+                       "\0"
+                       "0000b",
+                       6);
+    state_address_keep(before.state, 9, id,
+                       "\0"
+                       "0000a",
+                       6);
+    world_open(&after, world_die(&before), 2);
+    assert_true(after.restorable);
+    assert_int_equal(state_address(after.state, 9, id, name), 6);
+    assert_memory_equal(name,
+                        "\0"
+                        "0000a",
+                        6);
+    assert_int_equal(state_address(after.state, 9, next, name), 0);
+    assert_int_equal(state_address(after.state, 9, other, name), 0);
+    assert_int_equal(state_address(after.state, 8, id, name), 0);
+    /* It has moved to where there is no room for: the older name would be wrong. */
+    state_address_keep(after.state, 9, id, "/run/worker", 11);
+    assert_int_equal(state_address(after.state, 9, id, name), 0);
+    state_address_keep(after.state, 9, id,
+                       "\0"
+                       "0000c",
+                       6);
+    state_reset(after.state);
+    assert_int_equal(state_address(after.state, 9, id, name), 0);
+    close(world_die(&after));
+}
+
 /* Whatever byte is wrong, restoring either fails with a reason or gives a core that holds together. */
 static void
 a_wrong_byte_anywhere_is_refused_or_harmless(void **state)
@@ -236,6 +275,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_saved_step_by_step_comes_back_with_the_same_future),
         cmocka_unit_test(the_state_of_a_core_with_other_room_is_not_taken_over),
+        cmocka_unit_test(a_worker_s_address_outlives_the_engine_and_is_nobody_else_s),
         cmocka_unit_test(a_wrong_byte_anywhere_is_refused_or_harmless),
         cmocka_unit_test(pools_that_do_nothing_cost_no_memory),
         cmocka_unit_test(restoring_touches_no_record_that_was_never_written),
