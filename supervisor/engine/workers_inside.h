@@ -74,7 +74,8 @@ void entry_second(struct workers *, struct entry *);
 /* Keeps text escaped and cut at STATUS_MAX; out of memory, the older text stays. */
 void entry_keep_text(char **at, const char *text, size_t len);
 
-/* --- worker_messages.c. entry_know_address: what the engine before knew of the worker. entry_receive: one datagram; false when there is none. */
+/* --- worker_messages.c. entry_know_address: what the engine before knew of where the worker is.
+ * entry_receive: one datagram; false when there is none. */
 void entry_know_address(struct workers *, struct entry *);
 void entry_read_messages(struct workers *, uint32_t handle, const struct portion *);
 bool entry_receive(struct workers *, struct entry *);
