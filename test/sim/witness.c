@@ -31,7 +31,7 @@ bool
 witness_pool_is_up(const struct witness *witness, uint32_t pool)
 {
     const struct seen_pool *p = &witness->pools[pool];
-    bool sockets = p->bound || p->leftovers || !witness_settings(witness, pool)->has_sockets;
+    bool sockets = p->bound || !witness_settings(witness, pool)->has_sockets;
     return seen_pool_is_wanted(p) && !p->disabled && sockets && witness->shutdowns == 0;
 }
 
@@ -289,7 +289,7 @@ witness_worker_event(struct witness *witness, const struct event *event)
         seen_take_settings(witness, event->worker.pool, w);
         w->adopted = p->added;
         w->homeless = !p->added;
-        p->leftovers = p->added;
+        p->leftovers = p->running = p->added; /* who has workers is not stopped */
         if (w->homeless)
             p->living_len--; /* whatever pool comes to this place need not wait for it */
     }
