@@ -53,7 +53,7 @@ rule_requests(struct witness *witness, const struct action *action, struct seen 
 {
     const struct pool_settings *settings = witness_settings(witness, action->worker.pool);
     uint64_t least = (uint64_t)settings->recycle_requests * (100u - settings->recycle_jitter) / 100;
-    uint64_t ahead = w->requests * (1 + settings->startup_timeout_ms / 1000);
+    uint64_t ahead = w->requests + w->requests * settings->startup_timeout_ms / 1000;
     if (settings->recycle_requests == 0 && !w->used_once)
         BROKEN(witness, action->worker, "has served as many requests as are no limit");
     if (w->requests + (settings->overlap ? ahead : 0) < least && !w->used_once)
