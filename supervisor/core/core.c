@@ -15,6 +15,7 @@
 #define DUE_A_STEP   64u
 #define POOLS_A_STEP 64u
 
+static void step_limits(struct core *, const struct event *);
 static void step_pool_event(struct core *, const struct event *);
 static void step_worker_event(struct core *, const struct event *);
 static void step_tick(struct core *);
@@ -37,11 +38,7 @@ core_step(struct core *core, const struct event *event, struct action_list *out)
         step_tick(core);
         break;
     case EV_LIMITS:
-        assert(event->starts_max >= 1);
-        if (global_at(core)->starts_max != event->starts_max)
-            global_edit(core)->starts_max = event->starts_max;
-        if (global_at(core)->recycles_max != event->recycles_max)
-            global_edit(core)->recycles_max = event->recycles_max;
+        step_limits(core, event);
         break;
     case EV_SHUTDOWN:
         step_shutdown(core);
@@ -98,6 +95,31 @@ core_deadline(const struct core *core)
     return heap_first_key(&core->due);
 }
 
+/* A life begins: what was restored is held until its POOL_RESUME. All of it at once, because a
+ * place that one pool's event or a new limit sets free could start a worker of another. */
+static void
+hold_restored(struct core *core)
+{
+    if (core->resumed)
+        return;
+    core->resumed = true;
+    for (uint32_t pool = 0; pool < core->limits.pools_max; pool++)
+        if (pool_at(core, pool)->added)
+            pool_hold(core, pool);
+}
+
+static void
+step_limits(struct core *core, const struct event *event)
+{
+    assert(event->starts_max >= 1);
+    if (!event->by_operator)
+        hold_restored(core);
+    if (global_at(core)->starts_max != event->starts_max)
+        global_edit(core)->starts_max = event->starts_max;
+    if (global_at(core)->recycles_max != event->recycles_max)
+        global_edit(core)->recycles_max = event->recycles_max;
+}
+
 /* --- Events of a pool. */
 
 static void
@@ -116,19 +138,6 @@ resume_pool(struct core *core, uint32_t pool)
         else if (!core->worker_more[i].asked) /* a second stop_signal would mean: hurry */
             worker_ask_again(core, i);
     }
-}
-
-/* A life begins: what was restored is held until its POOL_RESUME. All of it at once, because a place
- * that one pool's event sets free could start a worker of another. */
-static void
-hold_restored(struct core *core)
-{
-    if (core->resumed)
-        return;
-    core->resumed = true;
-    for (uint32_t pool = 0; pool < core->limits.pools_max; pool++)
-        if (pool_at(core, pool)->added)
-            pool_hold(core, pool);
 }
 
 static void

@@ -51,8 +51,9 @@ struct event {
     uint64_t count; /* REQUESTS: since the worker's start; EXTEND: ms from now; SCHEDULE: minute of
                          the day */
     uint32_t day;   /* SCHEDULE: the local date, as days since 1970 */
-    bool by_operator; /* POOL_START: clears failures and a disabled state. POOL_ADD, POOL_REMOVE: an
-                         apply; false: a life begins, POOL_RESUME follows for all that is restored */
+    bool by_operator; /* POOL_START: clears failures and a disabled state. POOL_ADD, POOL_REMOVE,
+                         LIMITS: an apply; false: a life begins, POOL_RESUME follows for all that is
+                         restored */
     const struct pool_settings *settings; /* POOL_ADD: copied; change.h says what a change does */
     struct exit_status status;
     uint32_t starts_max; /* LIMITS: limits.starts, at least 1. Fewer than start now: they finish */
@@ -142,29 +143,29 @@ int core_record_read(struct core *, uint32_t record, const void *buf, size_t len
 int core_restore_end(struct core *, msec now);
 #define CORE_STATE_VERSION 7u
 
-/* --- Changing the configuration: POOL_ADD with by_operator for each pool that is added or changed,
- * or whose drifted workers are to be tried again; POOL_REMOVE, by_operator too, for each that is
- * gone from it; POOL_START for those with auto_start whose reason is then NEVER (new, or taken back
- * from a removal). The keeper must have the new configuration before: SPAWN and BIND mean the
- * newest. BIND is asked again whenever the fingerprint has changed, and answered BOUND at once
- * where nothing is to be done; the sockets that the pool had stay until its last drifted worker is
- * gone.
+/* --- Changing the configuration: LIMITS, by_operator; POOL_ADD with by_operator for each pool
+ * that is added or changed, or whose drifted workers are to be tried again; POOL_REMOVE, by_operator
+ * too, for each that is gone from it; POOL_START for those with auto_start whose reason is then
+ * NEVER (new, or taken back from a removal). The keeper must have the new configuration before:
+ * SPAWN and BIND mean the newest. BIND is asked again whenever the fingerprint has changed, and
+ * answered BOUND at once where nothing is to be done; the sockets that the pool had stay until its
+ * last drifted worker is gone.
  *
  * POOL_REMOVE is answered by POOL_GONE, after the last RELEASE; until then the pool has a view, and
  * a POOL_ADD takes the removal back. After POOL_GONE its place may be given to another pool: names
  * of workers go on counting.
  *
- * --- Resuming after the engine's death: restore; POOL_ADD for each configured pool (the same
- * settings change nothing; changed ones have the outcome that they have without the death),
+ * --- Resuming after the engine's death: restore; LIMITS; POOL_ADD for each configured pool (the
+ * same settings change nothing; changed ones have the outcome that they have without the death),
  * POOL_REMOVE for each that has a view and is not configured; then for each worker that the keeper
  * lists, LISTED followed by the reports that the keeper has for it (SPAWNED, EXECUTED or
  * EXEC_FAILED, EXITED; those that the core has seen already are ignored); POOL_START as above; then
- * POOL_RESUME for each pool that has a view. From the first POOL_ADD of a life (restored pools) or
- * its first LISTED to its POOL_RESUME nothing is asked for a pool; LISTED comes at no other time. A
- * worker that is listed for a place without a pool is released if it is dead, and else killed:
- * nobody knows its settings any more. POOL_RESUME asks again for what a worker's state says was
- * asked (the world answers a second SPAWN of one worker with the first one's result) and takes a
- * worker that the keeper does not know as ended with unknown status.
+ * POOL_RESUME for each pool that has a view. From the first LIMITS or POOL_ADD of a life (restored
+ * pools) or its first LISTED to its POOL_RESUME nothing is asked for a pool; LISTED comes at no
+ * other time. A worker that is listed for a place without a pool is released if it is dead, and
+ * else killed: nobody knows its settings any more. POOL_RESUME asks again for what a worker's state
+ * says was asked (the world answers a second SPAWN of one worker with the first one's result) and
+ * takes a worker that the keeper does not know as ended with unknown status.
  *
  * A lost state: start with an empty core, in the same order, with POOL_START for the pools that are
  * to be up between the reports and POOL_RESUME. Workers without a record are taken in: one that

@@ -15,7 +15,7 @@
     X(POOL_RECYCLE)  /* replace every worker     worker.pool, cause                         */ \
     X(SCHEDULE)      /* a clock time has come    worker.pool, count (minute of the day), day */ \
     X(POOL_REMOVE)   /* drain, then forget       worker.pool                                */ \
-    X(LIMITS)        /* of the host have changed starts_max, recycles_max                   */ \
+    X(LIMITS)        /* of the host have changed starts_max, recycles_max, by_operator      */ \
     X(SHUTDOWN)      /* all down; twice: hurry   -                                          */ \
     X(BOUND)         /* pool's sockets are held  worker.pool                                */ \
     X(BIND_FAILED)   /* they are not             worker.pool, error                         */ \

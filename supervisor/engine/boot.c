@@ -320,7 +320,7 @@ shell_boot(struct shell *shell)
     if (shell->boot != BOOT_ADDING && shell->boot != BOOT_POOLS)
         return;
     if (shell->boot == BOOT_ADDING && shell->boot_next == 0)
-        config_tell_limits(shell);
+        config_tell_limits(shell, false);
     uint32_t pools = shell->record.header->pools;
     struct portion portion = portion_of(BOOT_POOLS_TURN, BOOT_TURN_US);
     while (shell->boot_next < pools && portion_take(&portion)) {

@@ -73,8 +73,8 @@ bool config_socket_is_bound(const struct shell *, const struct record *before, c
 /* The sockets of a pool that was taken out are closed, as soon as it has gone. Idempotent. */
 void config_let_go(struct shell *, uint32_t place);
 
-/* Tells the core the limits that hold for all pools. */
-void config_tell_limits(struct shell *);
+/* Tells the core the limits that hold for all pools. apply: as below. */
+void config_tell_limits(struct shell *, bool apply);
 
 /* Tells the core what the configuration in force says of the pool at that place: that it is there,
  * with which settings; or that it has gone. apply: somebody wants it so now, and workers that an

@@ -3,11 +3,13 @@
 #include "supervisor/engine/config_inside.h"
 
 void
-config_tell_limits(struct shell *shell)
+config_tell_limits(struct shell *shell, bool apply)
 {
     const struct record_header *header = shell->record.header;
-    struct event limits = {
-        .kind = EV_LIMITS, .starts_max = header->starts_max, .recycles_max = header->recycles_max};
+    struct event limits = {.kind = EV_LIMITS,
+                           .starts_max = header->starts_max,
+                           .recycles_max = header->recycles_max,
+                           .by_operator = apply};
     shell_feed(shell, &limits);
 }
 

@@ -154,7 +154,7 @@ config_on_taken(struct config *config, const struct verb *verb, int fd)
     }
     shell_swap_record(shell, &config->loaded, &config->room);
     control_taken(shell->control, fd);
-    config_tell_limits(shell);
+    config_tell_limits(shell, true);
     config_enter(config, TELLING);
 }
 

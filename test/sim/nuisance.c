@@ -170,7 +170,7 @@ world_operator(struct sim *sim)
     }
     if (sim_strikes(sim, FAULT_NEW_SETTINGS) && sim_between(sim, 0, 3) == 0) {
         sim->swarm.recycles_max = (uint32_t)sim_between(sim, 0, 3);
-        world_tell_limits(sim, (uint32_t)sim_between(sim, 1, sim->swarm.limits.starts_max));
+        world_tell_limits(sim, (uint32_t)sim_between(sim, 1, sim->swarm.limits.starts_max), true);
     }
     if (sim_strikes(sim, FAULT_EARLY_SHUTDOWN) && sim_between(sim, 0, 9) == 0) {
         sim->shut = true;

@@ -96,6 +96,9 @@ rule_spawn(struct witness *witness, const struct action *action)
         seen_take_settings(witness, id.pool, w); /* asked again: it was never made */
         return;
     }
+    /* A pool that is new starts before those that were restored have been resumed. */
+    if (witness->sim->resuming && !is_resume(witness) && witness->event.kind != EV_POOL_START)
+        BROKEN(witness, id, "started before everybody is listed");
     if (w != NULL || id.generation <= p->last)
         BROKEN(witness, id, "a generation is used twice");
     if (id.slot >= witness_settings(witness, id.pool)->workers_max)

@@ -120,11 +120,12 @@ world_tell_pool(struct sim *sim, uint32_t pool, bool apply)
 }
 
 void
-world_tell_limits(struct sim *sim, uint32_t starts_max)
+world_tell_limits(struct sim *sim, uint32_t starts_max, bool apply)
 {
     sim_feed(sim, (struct event){.kind = EV_LIMITS,
                                  .starts_max = starts_max,
-                                 .recycles_max = sim->swarm.recycles_max});
+                                 .recycles_max = sim->swarm.recycles_max,
+                                 .by_operator = apply});
 }
 
 void
@@ -153,7 +154,7 @@ world_engine_dies(struct sim *sim, bool with_state)
         witness_forget(&sim->witness);
         sim->shut = false;
     }
-    world_tell_limits(sim, sim->swarm.limits.starts_max);
+    world_tell_limits(sim, sim->swarm.limits.starts_max, false);
     for (uint32_t i = 0; i < sim->swarm.pools; i++)
         world_tell_pool(sim, i, false);
     uint32_t places = sim->world.processes_len;
@@ -192,7 +193,7 @@ void
 world_init(struct sim *sim)
 {
     sim->resuming = true;
-    world_tell_limits(sim, sim->swarm.limits.starts_max);
+    world_tell_limits(sim, sim->swarm.limits.starts_max, false);
     for (uint32_t i = 0; i < sim->swarm.pools; i++)
         world_tell_pool(sim, i, false);
     sim->resuming = false;

@@ -91,7 +91,7 @@ void world_engine_dies(struct sim *, bool with_state);
 void world_tell_pool(struct sim *, uint32_t pool, bool apply);
 
 /* ... and what it says of the host's limits. */
-void world_tell_limits(struct sim *, uint32_t starts_max);
+void world_tell_limits(struct sim *, uint32_t starts_max, bool apply);
 
 /* Starts a pool that was never started: new ones, and those that came back. */
 void world_start_new(struct sim *, uint32_t pool);

@@ -138,6 +138,27 @@ a_place_that_comes_free_while_an_engine_resumes_starts_nobody(void **state)
     assert_int_equal(then_to(ACT_SPAWN, 0, 1)->worker.pool, 1);
 }
 
+static void
+a_limit_that_is_raised_while_an_engine_resumes_starts_nobody(void **state)
+{
+    (void)state;
+    given_core(1, 8, 1);
+    given_pool(0, .workers_min = 2);
+    when_pool(0, .kind = EV_POOL_START);
+    then_action(ACT_POOL_CHANGED);
+    then_action(ACT_POOL_CHANGED);
+    then_to(ACT_SPAWN, 0, 1);
+    when_worker(0, 0, 1, .kind = EV_SPAWNED);
+    then_told(6020);
+    assert_int_equal(when_engine_dies(100), 0);
+    when_pool(0, .kind = EV_LIMITS, .starts_max = 2);
+    then_nothing(); /* what the pool says today is not known, nor who lives */
+    given_pool(0, .workers_min = 2);
+    when_listed(0, 1);
+    when_pool(0, .kind = EV_POOL_RESUME);
+    then_to(ACT_SPAWN, 1, 2);
+}
+
 /* --- Removal. */
 
 static void
@@ -209,6 +230,7 @@ main(void)
         CLAIM(a_worker_that_was_never_made_is_made_with_the_settings_of_today),
         CLAIM(a_worker_without_a_record_is_taken_for_one_of_today_and_drifts_with_the_next_change),
         CLAIM(a_place_that_comes_free_while_an_engine_resumes_starts_nobody),
+        CLAIM(a_limit_that_is_raised_while_an_engine_resumes_starts_nobody),
         CLAIM(a_removal_that_was_not_told_is_carried_out_by_the_next_engine),
         CLAIM(names_of_a_pool_that_is_gone_are_remembered_by_the_next_engine),
         CLAIM(who_lives_in_a_place_without_a_pool_is_killed_and_its_name_not_given_away),
