@@ -28,6 +28,23 @@ advise_pool(const struct record *record, const struct record_pool *pool, FILE *o
                 record_role_name(role), record_role_name(role));
 }
 
+/* Run by root, the engine has a user of its own, so that it gains nothing when it is taken over. */
+static void
+advise_engine(const struct record *record, FILE *out)
+{
+    const struct record_header *header = record->header;
+    enum role role = roles_of(record, header->engine_uid, &header->engine_gid, 1);
+    if (geteuid() != 0 || header->engine_uid == 0 || role == ROLE_NONE)
+        return;
+    fprintf(out,
+            "control.%s: the engine runs as user \"%s\", who is %s by it, so every process of that "
+            "user, "
+            "and whoever takes over the engine, is that too; name a user of the engine's own with "
+            "--engine-user\n",
+            record_role_name(role), record_text(record, header->engine_user),
+            record_role_name(role));
+}
+
 static bool
 others_have_roles(const struct record *record)
 {
@@ -71,6 +88,7 @@ advice_print_control(const struct record *record, FILE *out)
         if (pool->present && pool->drop_privileges && pool->uid != 0)
             advise_pool(record, pool, out);
     }
+    advise_engine(record, out);
     if (!others_have_roles(record))
         return;
     if (control != NULL)

@@ -230,7 +230,8 @@ print_verdict(const struct record *record, FILE *out)
                 header->pools_present, header->pools_present == 1 ? "" : "s", sockets,
                 sockets == 1 ? "" : "s");
     print_warnings(record_text(record, header->warning_text), out);
-    print_warnings(record_text(record, header->advice_text), out);
+    if (header->advice_text != 0) /* at 0 is the first error, or nothing */
+        print_warnings(record_text(record, header->advice_text), out);
     return header->errors > 0 ? EX_CONFIG : 0;
 }
 

@@ -9,9 +9,10 @@ import resource
 import socket
 import subprocess
 
-from harness import IS_ROOT, claim
+from harness import IS_ROOT, Skip, claim
 
 CONFIG_ERROR = 78
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def refuse(box, text, *expected):
@@ -125,6 +126,32 @@ def a_good_file_passes_the_check_and_starts_nothing(box):
                           capture_output=True, text=True, timeout=10, check=False)
     assert done.returncode == 0, done
     assert not os.path.exists(box.path("r"))
+
+
+@claim()
+def an_error_is_told_once_and_is_no_warning(box):
+    path = box.write("bad.json", "[]")
+    done = subprocess.run([box.program("poold"), "--check", "--config", path], capture_output=True,
+                          text=True, timeout=10, check=False)
+    assert done.returncode == CONFIG_ERROR, done
+    assert (done.stdout + done.stderr).count(f"{path}:1:1: ") == 1, done
+
+
+@claim()
+def the_manual_s_pool_of_stock_workers_is_valid(box):
+    if not os.path.exists(box.program("poolworker")):
+        raise Skip("poolworker was not built: libmicrohttpd is not installed")
+    with open(os.path.join(TOP, "man/poolworker.1"), encoding="utf-8") as page:
+        example = page.read().partition("\n{\"pools\"")[2].partition("\n.Ed")[0]
+    pools = json.loads('{"pools"' + example)
+    pools["pools"]["www"] |= {"listen": [box.address()], "identity": {},
+                              "environment": {"PATH": os.path.dirname(box.program("poold"))}}
+    if IS_ROOT:
+        pools["pools"]["www"]["identity"] = {"user": "root"}
+    path = box.write("manual.json", json.dumps(pools))
+    done = subprocess.run([box.program("poold"), "--check", "--config", path], capture_output=True,
+                          text=True, timeout=10, check=False)
+    assert done.returncode == 0, done
 
 
 @claim()

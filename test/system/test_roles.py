@@ -416,3 +416,7 @@ def a_check_warns_of_roles_that_surprise(box):
         nobody = pwd.getpwuid(NOBODY).pw_name
         said = check(box, config(box, {"operator": [nobody]}), 0)
         assert f'pool "web": its user "{nobody}" is operator by control.operator' in said, said
+        done = subprocess.run([box.program("poold"), "--check", "--config", box.path("check.json"),
+                               "--engine-user", nobody], capture_output=True, text=True, timeout=20,
+                              check=True)
+        assert f'control.operator: the engine runs as user "{nobody}"' in done.stdout, done
