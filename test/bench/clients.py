@@ -124,7 +124,8 @@ class PhpFpm(Server):
     nginx = None
 
     def command(self):
-        (self.folder / "index.php").write_text('<?php echo "pid=", getmypid(), "\\n";')
+        (self.folder / "index.php").write_text(
+            '<?php $body = "pid=" . getmypid() . "\\n"; header("Content-Length: " . strlen($body)); echo $body;')
         user = "user = nobody\ngroup = nogroup\n" if os.geteuid() == 0 else ""
         owner = "listen.owner = nobody\n" if os.geteuid() == 0 else ""
         (self.folder / "fpm.conf").write_text(
